@@ -1,0 +1,1 @@
+//! The Kubernetes kinds that Weir reads, as Rust types

@@ -1,0 +1,1 @@
+//! Pure translation: cluster objects to documents and statuses

@@ -1,0 +1,1 @@
+//! The example policy of the quickstart

@@ -1,0 +1,1 @@
+//! How configuration arrives: files on disk and their changes

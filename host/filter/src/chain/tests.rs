@@ -1,0 +1,1 @@
+//! Chain order and failure modes, with native filters.

@@ -1,0 +1,1 @@
+//! Wiring of a running gateway: snapshot to plan, workers, hot load, drain

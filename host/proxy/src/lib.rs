@@ -1,0 +1,1 @@
+//! The data path: listeners, routing, chains, upstreams

@@ -1,0 +1,1 @@
+//! Runs plugins: wasmtime embedding behind the filter seam

@@ -1,0 +1,1 @@
+//! Integration tests of the whole gateway in one process, on real sockets

@@ -1,0 +1,1 @@
+//! Misbehaving and probing guests
