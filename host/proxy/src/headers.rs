@@ -1,0 +1,177 @@
+//! What a gateway must do to a message head before passing it on (RFC 9110 §7.6, RFC 9112 §3, §6).
+//!
+//! hyper parses; this file refuses or rewrites what hyper lets through and a proxy must not forward.
+
+use std::net::IpAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, Uri, Version, request};
+use weir_filter::Reason;
+
+/// Makes a request head safe to route: one valid host, origin form, no hop-by-hop fields.
+///
+/// # Errors
+/// The reason and a sentence when the request cannot be forwarded at all.
+pub(crate) fn admit(head: &mut request::Parts) -> Result<(), (Reason, &'static str)> {
+    if head.method == Method::CONNECT {
+        return Err((Reason::Unsupported, "CONNECT is not supported"));
+    }
+    settle_host(head)?;
+    settle_transfer_encoding(&mut head.headers)?;
+    remove_hop_by_hop(&mut head.headers);
+    // hyper answers `100 Continue` itself when the body is first read.
+    head.headers.remove(header::EXPECT);
+    Ok(())
+}
+
+/// The request's host for matching: without port, lower-case.
+pub(crate) fn host(headers: &HeaderMap) -> std::borrow::Cow<'_, str> {
+    let host = headers.get(header::HOST).map_or(&[][..], HeaderValue::as_bytes);
+    let host = std::str::from_utf8(host).unwrap_or_default();
+    let end = match host.rfind(':') {
+        // A colon inside the brackets of an IPv6 address is no port.
+        Some(at) if !host.get(at..).unwrap_or_default().contains(']') => at,
+        _ => host.len(),
+    };
+    let name = host.get(..end).unwrap_or_default();
+    if name.bytes().any(|b| b.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
+}
+
+/// Appends the client to `x-forwarded-for` and sets `x-forwarded-proto`.
+pub(crate) fn forwarded(headers: &mut HeaderMap, client: &HeaderValue) {
+    match headers.get(X_FORWARDED_FOR) {
+        None => headers.insert(X_FORWARDED_FOR, client.clone()),
+        Some(chain) => {
+            let joined = [chain.as_bytes(), b", ", client.as_bytes()].concat();
+            HeaderValue::from_bytes(&joined).ok().and_then(|joined| headers.insert(X_FORWARDED_FOR, joined))
+        }
+    };
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+}
+
+/// The client's address as a field value.
+pub(crate) fn client_value(client: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(client.to_canonical().to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// Removes the fields that belong to one connection, those that `connection` names included.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if let Some(nominated) = headers.remove(header::CONNECTION) {
+        for name in nominated.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+            // A client must not talk us out of fields that the gateway itself relies on.
+            if let Ok(name) = HeaderName::from_bytes(name)
+                && ![header::HOST, header::CONTENT_LENGTH, X_FORWARDED_FOR, X_FORWARDED_PROTO].contains(&name)
+            {
+                headers.remove(name);
+            }
+        }
+    }
+    for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &header::TE, &header::TRANSFER_ENCODING, &header::UPGRADE] {
+        headers.remove(name);
+    }
+}
+
+/// Absolute-form targets overrule `host` (RFC 9112 §3.2.2); then there must be exactly one valid host.
+fn settle_host(head: &mut request::Parts) -> Result<(), (Reason, &'static str)> {
+    if let Some(authority) = head.uri.authority() {
+        let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+        let host = HeaderValue::try_from(host).map_err(|_| (Reason::BadRequest, "malformed request target"))?;
+        head.headers.insert(header::HOST, host);
+        let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        head.uri = Uri::from(path);
+    }
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if valid_host(host.as_bytes()) => Ok(()),
+        (None, None) if head.version == Version::HTTP_10 => Ok(()),
+        (None, _) => Err((Reason::BadRequest, "the Host header is missing")),
+        (Some(_), Some(_)) => Err((Reason::BadRequest, "more than one Host header")),
+        (Some(_), None) => Err((Reason::BadRequest, "the Host header is malformed")),
+    }
+}
+
+fn valid_host(host: &[u8]) -> bool {
+    host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(b))
+}
+
+/// hyper decodes any coding list that ends in `chunked` as chunked; what stands before it would reach the
+/// upstream undecoded and unannounced.
+fn settle_transfer_encoding(headers: &mut HeaderMap) -> Result<(), (Reason, &'static str)> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err((Reason::Unsupported, "only the transfer coding `chunked` is supported")),
+    }
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn admitted(request: http::request::Builder) -> Result<request::Parts, Reason> {
+        let mut head = request.body(()).unwrap().into_parts().0;
+        admit(&mut head).map(|()| head).map_err(|(reason, _)| reason)
+    }
+
+    #[test]
+    fn a_request_needs_exactly_one_valid_host() {
+        let check = |hosts: &[&str], expect: Result<(), Reason>| {
+            let request = hosts.iter().fold(Request::get("/"), |request, host| request.header("host", *host));
+            assert_eq!(admitted(request).map(|_| ()), expect, "{hosts:?}");
+        };
+        check(&["a.example"], Ok(()));
+        check(&["[::1]:80"], Ok(()));
+        check(&[], Err(Reason::BadRequest));
+        check(&["a", "a"], Err(Reason::BadRequest));
+        check(&["a/b"], Err(Reason::BadRequest));
+        check(&["a b"], Err(Reason::BadRequest));
+    }
+
+    #[test]
+    fn an_absolute_target_overrules_the_host_and_becomes_origin_form() {
+        let head = admitted(Request::get("http://real.example:81/x?y").header("host", "fake.example")).unwrap();
+        assert_eq!(head.uri, "/x?y");
+        assert_eq!(head.headers["host"], "real.example:81");
+    }
+
+    #[test]
+    fn only_plain_chunked_is_accepted() {
+        let check = |coding: &str, expect: Result<(), Reason>| {
+            let request = Request::post("/").header("host", "a").header("transfer-encoding", coding);
+            assert_eq!(admitted(request).map(|_| ()), expect, "{coding}");
+        };
+        check("chunked", Ok(()));
+        check(" Chunked ", Ok(()));
+        check("gzip, chunked", Err(Reason::Unsupported));
+        check("identity", Err(Reason::Unsupported));
+    }
+
+    #[test]
+    fn connection_nominated_fields_go_but_not_those_we_rely_on() {
+        let request = Request::get("/").header("host", "a").header("x-secret", "1").header("te", "trailers");
+        let head = admitted(request.header("connection", "close, X-Secret, host").header("keep-alive", "1")).unwrap();
+        assert_eq!(head.headers.len(), 1, "{:?}", head.headers);
+        assert_eq!(head.headers["host"], "a");
+    }
+
+    #[test]
+    fn the_host_to_match_has_no_port_and_no_capitals() {
+        let check = |value: &'static str, expect: &str| {
+            let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(value))]);
+            assert_eq!(host(&headers), expect);
+        };
+        check("A.Example:8080", "a.example");
+        check("a.example", "a.example");
+        check("[::1]:80", "[::1]");
+        check("[::1]", "[::1]");
+    }
+}

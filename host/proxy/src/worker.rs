@@ -1,0 +1,181 @@
+//! One core's share of the data path: a thread with its own runtime, sockets, connections and plan.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use weir_model::ClusterIndex;
+
+use crate::connection::Connections;
+use crate::listener;
+use crate::plan::Plan;
+use crate::upstream::{Pool, Pools};
+
+/// The period of the sweep, and the unit of the timeouts it enforces.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What a fleet asks of a worker.
+pub(crate) enum Command {
+    /// Serve by this plan from now on; `opened` are the sockets that it adds.
+    Apply { plan: Arc<Plan>, opened: Vec<(SocketAddr, StdListener)>, done: oneshot::Sender<()> },
+    /// Stop accepting, finish what is in flight within `grace`, and end.
+    Drain { grace: Duration },
+}
+
+/// Timeouts in ticks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) idle: u32,
+    pub(crate) response: u32,
+}
+
+/// The state of a worker; everything here belongs to one thread.
+pub(crate) struct Worker {
+    plan: RefCell<Rc<WorkerPlan>>,
+    pools: Pools,
+    pub(crate) connections: Connections,
+    random: RefCell<fastrand::Rng>,
+    tick: Cell<u32>,
+    connection: Cell<u64>,
+    connection_step: u64,
+}
+
+/// A plan with this worker's live handles for it.
+pub(crate) struct WorkerPlan {
+    plan: Arc<Plan>,
+    clusters: Vec<WorkerCluster>,
+}
+
+/// A cluster's pools on this worker.
+pub(crate) struct WorkerCluster {
+    pub(crate) name: Arc<str>,
+    pools: Vec<Rc<Pool>>,
+    next: Cell<usize>,
+}
+
+impl Worker {
+    /// Connection ids are `index`, `index + workers`, …: unique in the process without sharing a counter.
+    pub(crate) fn new(index: usize, workers: usize) -> Self {
+        let plan = WorkerPlan { plan: Arc::new(Plan::empty()), clusters: Vec::new() };
+        Self {
+            plan: RefCell::new(Rc::new(plan)),
+            pools: Pools::default(),
+            connections: Connections::default(),
+            random: RefCell::new(fastrand::Rng::new()),
+            tick: Cell::new(0),
+            connection: Cell::new(index as u64),
+            connection_step: workers as u64,
+        }
+    }
+
+    /// The current plan.
+    pub(crate) fn plan(&self) -> Rc<WorkerPlan> {
+        Rc::clone(&self.plan.borrow())
+    }
+
+    /// A point in `0..bound`.
+    pub(crate) fn random(&self, bound: u64) -> u64 {
+        self.random.borrow_mut().u64(0..bound.max(1))
+    }
+
+    /// Seconds since the worker started, coarsely.
+    pub(crate) fn tick(&self) -> u32 {
+        self.tick.get()
+    }
+
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connection.replace(self.connection.get() + self.connection_step)
+    }
+
+    fn apply(&self, plan: Arc<Plan>) {
+        let clusters = plan.clusters().iter().map(|cluster| WorkerCluster {
+            name: Arc::clone(&cluster.name),
+            pools: cluster.endpoints.iter().map(|endpoint| self.pools.get(endpoint)).collect(),
+            next: Cell::new(0),
+        });
+        let clusters = clusters.collect();
+        *self.plan.borrow_mut() = Rc::new(WorkerPlan { plan, clusters });
+    }
+}
+
+impl WorkerPlan {
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(crate) fn cluster(&self, ClusterIndex(index): ClusterIndex) -> Option<&WorkerCluster> {
+        self.clusters.get(index)
+    }
+}
+
+impl WorkerCluster {
+    /// The next endpoint in turn; `None` when there is none.
+    pub(crate) fn next(&self) -> Option<Rc<Pool>> {
+        let at = self.next.get();
+        let pool = self.pools.get(at).or_else(|| self.pools.first())?;
+        self.next.set(if at + 1 < self.pools.len() { at + 1 } else { 0 });
+        Some(Rc::clone(pool))
+    }
+}
+
+/// Runs a worker until it is told to drain or its fleet is gone.
+pub(crate) async fn run(worker: Rc<Worker>, patience: Patience, mut commands: mpsc::Receiver<Command>) {
+    let mut accepting: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+    let mut ticks = tokio::time::interval(TICK);
+    let grace = loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(Command::Apply { plan, opened, done }) => {
+                    apply(&worker, &mut accepting, plan, opened);
+                    // A fleet that no longer waits has nothing to learn.
+                    let _ = done.send(());
+                }
+                Some(Command::Drain { grace }) => break grace,
+                None => break Duration::ZERO,
+            },
+            _ = ticks.tick() => {
+                worker.tick.set(worker.tick.get().wrapping_add(1));
+                worker.pools.sweep();
+                worker.connections.sweep(worker.tick(), patience.idle, patience.response);
+            }
+        }
+    };
+    accepting.values().for_each(AbortHandle::abort);
+    worker.connections.drain(None);
+    if tokio::time::timeout(grace, worker.connections.emptied()).await.is_err() {
+        tracing::warn!("grace period over: connections are cut");
+    }
+}
+
+/// Swaps the plan first, so that a socket that opens finds its listeners there.
+fn apply(
+    worker: &Rc<Worker>,
+    accepting: &mut HashMap<SocketAddr, AbortHandle>,
+    plan: Arc<Plan>,
+    opened: Vec<(SocketAddr, StdListener)>,
+) {
+    accepting.retain(|address, task| {
+        let kept = plan.socket(*address).is_some();
+        if !kept {
+            task.abort();
+            worker.connections.drain(Some(*address));
+        }
+        kept
+    });
+    worker.apply(plan);
+    for (address, listener) in opened {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => {
+                let task = tokio::task::spawn_local(listener::accept(Rc::clone(worker), address, listener));
+                accepting.insert(address, task.abort_handle());
+            }
+            Err(error) => tracing::error!(%address, %error, "cannot accept"),
+        }
+    }
+}
