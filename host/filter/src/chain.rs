@@ -182,6 +182,7 @@ impl Chain {
         direction: Direction,
     ) -> Option<HeadOutcome> {
         exchange.step = at;
+        exchange.take_reply();
         let (result, body_phase) = match direction {
             Direction::Request => (step.filter.on_request_head(exchange), Phases::REQUEST_BODY),
             Direction::Response => (step.filter.on_response_head(exchange), Phases::RESPONSE_BODY),
@@ -209,7 +210,9 @@ impl Chain {
     ) -> BodyOutcome {
         let Some(step) = self.steps.get(at.0).filter(|_| run.passed(at)) else { return BodyOutcome::Pass(chunk) };
         exchange.step = at;
+        // Whatever an earlier filter staged before it failed is not this filter's.
         exchange.take_body();
+        exchange.take_reply();
         let result = match direction {
             Direction::Request => step.filter.on_request_body(exchange, &chunk, end),
             Direction::Response => step.filter.on_response_body(exchange, &chunk, end),

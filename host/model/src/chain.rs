@@ -10,7 +10,7 @@ use crate::{Capability, Limits, PluginIndex};
 pub struct FilterIndex(pub usize);
 
 /// One configured use of a plugin.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ChainFilter {
     /// Unique in the snapshot; appears in logs, metrics and access logs.
     pub name: String,

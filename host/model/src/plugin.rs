@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct PluginIndex(pub usize);
 
 /// A versioned Wasm artifact.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plugin {
     /// `namespace/name` of the Plugin object, or `builtin/<name>`.
     pub name: String,

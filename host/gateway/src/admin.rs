@@ -1,0 +1,105 @@
+//! The admin endpoint: what a gateway runs, for people and probes. Loopback only, read only.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Empty, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Where `weir run` answers unless told otherwise.
+pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9099);
+
+/// The largest answer [`fetch`] reads.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// What the endpoint shows at the moment.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// A configuration is live.
+    pub ready: bool,
+    /// `GET /status`: JSON.
+    pub status: Arc<str>,
+    /// `GET /config`: the live documents, as YAML.
+    pub config: Arc<str>,
+}
+
+/// Answers until the task is dropped.
+///
+/// # Errors
+/// When the address is not a loopback one or cannot be bound.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    if !address.ip().is_loopback() {
+        return Err(io::Error::other("the admin endpoint is not protected: give it a loopback address"));
+    }
+    TcpListener::bind(address).await
+}
+
+/// Serves the endpoint; the task it returns is the owner.
+pub async fn serve(listener: TcpListener, view: watch::Receiver<View>) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                let view = view.clone();
+                connections.spawn(async move {
+                    let service = service_fn(move |request: Request<Incoming>| {
+                        let answer = answer(&request, &view.borrow());
+                        async move { Ok::<_, Infallible>(answer) }
+                    });
+                    // A probe that breaks off has nothing to be told.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// Asks the admin endpoint of a running gateway.
+///
+/// # Errors
+/// When nothing answers there, or not with 200.
+pub async fn fetch(address: SocketAddr, path: &'static str) -> io::Result<Bytes> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let driver = tokio::spawn(connection);
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.uri_mut() = http::Uri::from_static(path);
+    request.headers_mut().insert(header::HOST, HeaderValue::from_static("weir"));
+    let response = sender.send_request(request).await.map_err(io::Error::other)?;
+    if response.status() != StatusCode::OK {
+        return Err(io::Error::other(format!("{path} answered {}", response.status())));
+    }
+    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(io::Error::other)?;
+    driver.abort();
+    Ok(body.to_bytes())
+}
+
+fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes>> {
+    let (status, kind, text) = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/status") => (StatusCode::OK, "application/json", view.status.as_bytes()),
+        (&Method::GET, "/config") => (StatusCode::OK, "application/yaml", view.config.as_bytes()),
+        (&Method::GET, "/live") => (StatusCode::OK, "text/plain", &b"live\n"[..]),
+        (&Method::GET, "/ready") if view.ready => (StatusCode::OK, "text/plain", &b"ready\n"[..]),
+        (&Method::GET, "/ready") => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", &b"not ready\n"[..]),
+        (&Method::GET, _) => (StatusCode::NOT_FOUND, "text/plain", &b"try /status /config /ready /live\n"[..]),
+        _ => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", &b"only GET\n"[..]),
+    };
+    let mut response = Response::new(Full::new(Bytes::copy_from_slice(text)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

@@ -1,0 +1,131 @@
+//! Filters on the path of a request.
+
+use std::sync::{Arc, Mutex};
+
+use http::{HeaderValue, StatusCode};
+use weir_filter::{FailureReason, FilterError, HeadAction, Reason, Reply};
+use weir_harness::{Origin, eventually};
+use weir_model::FailureMode;
+
+use crate::support::{Native, Proxy, Setup};
+
+fn failing(filter: &str) -> FilterError {
+    FilterError { filter: filter.to_owned(), reason: FailureReason::Trap, message: "for the test".to_owned() }
+}
+
+/// Sets `x-mark` on the request and `x-back` on the response.
+fn marking() -> Native {
+    Native {
+        request_head: Some(Box::new(|exchange| {
+            exchange.request.headers.insert("x-mark", HeaderValue::from_static("1"));
+            Ok(HeadAction::Next)
+        })),
+        response_head: Some(Box::new(|exchange| {
+            exchange.response.headers.insert("x-back", HeaderValue::from_static("1"));
+            Ok(HeadAction::Next)
+        })),
+        ..Native::default()
+    }
+}
+
+fn replying() -> Native {
+    Native {
+        request_head: Some(Box::new(|exchange| {
+            exchange.stage_reply(Reply { body: "no".into(), ..Reply::new(StatusCode::FORBIDDEN) });
+            Ok(HeadAction::Reply)
+        })),
+        ..Native::default()
+    }
+}
+
+fn trapping() -> Native {
+    Native { request_head: Some(Box::new(|_| Err(failing("native")))), ..Native::default() }
+}
+
+#[test]
+fn a_filter_edits_both_heads() {
+    let origin = Origin::echo("a");
+    let proxy = Proxy::start(Setup::to(origin.address).filter(marking()));
+    let answer = proxy.client().get("/", "");
+    assert_eq!(origin.seen.last().header("x-mark"), Some("1"));
+    assert_eq!(answer.header("x-back"), Some("1"));
+}
+
+#[test]
+fn a_filter_rewrites_what_the_upstream_is_asked() {
+    let origin = Origin::echo("a");
+    let rewriting = Native {
+        request_head: Some(Box::new(|exchange| {
+            assert!(exchange.request.set_path_and_query("/new?x=1"));
+            assert!(exchange.request.set_authority("inner.example"));
+            exchange.request.method = http::Method::PUT;
+            Ok(HeadAction::Next)
+        })),
+        ..Native::default()
+    };
+    let proxy = Proxy::start(Setup::to(origin.address).filter(rewriting));
+    proxy.client().get("/old", "");
+    let seen = origin.seen.last();
+    assert_eq!((seen.line.as_str(), seen.header("host")), ("PUT /new?x=1 HTTP/1.1", Some("inner.example")));
+}
+
+#[test]
+fn a_reply_ends_the_way_and_earlier_filters_see_it() {
+    let origin = Origin::echo("a");
+    let proxy = Proxy::start(Setup::to(origin.address).filter(marking()).filter(replying()));
+    let answer = proxy.client().get("/", "");
+    assert_eq!((answer.status(), answer.text().as_str(), answer.header("x-back")), (403, "no", Some("1")));
+    assert!(origin.seen.requests().is_empty());
+}
+
+#[test]
+fn a_failure_follows_the_failure_mode_of_its_own_filter() {
+    let origin = Origin::echo("a");
+    let closed = Proxy::start(Setup::to(origin.address).filter(trapping()));
+    assert_eq!(closed.client().get("/", "").status(), 500);
+    let open = Proxy::start(Setup::to(origin.address).filter_with(trapping(), FailureMode::Open));
+    assert_eq!(open.client().get("/", "").status(), 200);
+    let guarded = Setup::to(origin.address).filter_with(trapping(), FailureMode::Open).filter(replying());
+    assert_eq!(Proxy::start(guarded).client().get("/", "").status(), 403, "the neighbour still decides");
+}
+
+#[test]
+fn what_the_gateway_answers_itself_passes_the_response_phases_too() {
+    let proxy = Proxy::start(Setup::new().route("/", &[(None, 1)]).filter(marking()));
+    let answer = proxy.client().get("/", "");
+    assert_eq!((answer.status(), answer.header("x-back")), (500, Some("1")));
+}
+
+#[test]
+fn the_log_phase_sees_every_exchange_with_its_facts() {
+    let origin = Origin::echo("a");
+    let lines = Arc::<Mutex<Vec<String>>>::default();
+    let logging = |lines: &Arc<Mutex<Vec<String>>>| {
+        let lines = Arc::clone(lines);
+        Native {
+            log: Some(Box::new(move |exchange| {
+                let facts = &exchange.facts;
+                lines.lock().unwrap().push(format!(
+                    "{} {} {:?} {:?} in={} out={} {:?}",
+                    exchange.request.path_and_query(),
+                    exchange.response.status.unwrap().as_u16(),
+                    facts.route.as_deref(),
+                    facts.upstream_remote.is_some(),
+                    facts.bytes_received,
+                    facts.bytes_sent,
+                    facts.reason.map(Reason::as_str),
+                ));
+            })),
+            ..Native::default()
+        }
+    };
+    let setup = Setup::new().route("/a", &[(Some(&[origin.address]), 1)]).listener_filter(logging(&lines));
+    let proxy = Proxy::start(setup);
+    let mut client = proxy.client();
+    let sent = client.post("/a", "", "12345").body.len();
+    client.get("/none", "");
+    let lines = eventually("two lines", || Some(lines.lock().unwrap().clone()).filter(|it| it.len() == 2));
+    assert_eq!(lines[0], format!("/a 200 Some(\"route/a\") true in=5 out={sent} None"));
+    assert!(lines[1].starts_with("/none 404 None false in=0 out="), "{}", lines[1]);
+    assert!(lines[1].ends_with("Some(\"no_route\")"), "{}", lines[1]);
+}
