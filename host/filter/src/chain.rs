@@ -119,10 +119,11 @@ impl Chain {
         let end = after.map_or(self.steps.len(), |StepIndex(at)| at);
         for (at, step) in self.steps.iter().enumerate().take(end).rev() {
             let at = StepIndex(at);
-            if run.passed(at) && step.filter.phases().contains(Phases::RESPONSE_HEAD) {
-                if let Some(outcome) = self.head(at, step, exchange, run, Direction::Response) {
-                    return outcome;
-                }
+            if run.passed(at)
+                && step.filter.phases().contains(Phases::RESPONSE_HEAD)
+                && let Some(outcome) = self.head(at, step, exchange, run, Direction::Response)
+            {
+                return outcome;
             }
         }
         HeadOutcome::Done

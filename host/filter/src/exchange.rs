@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
-use smallvec::SmallVec;
 
 use crate::{Reason, Reply, StepIndex};
 
@@ -53,8 +52,24 @@ pub struct ExchangeState {
     pub(crate) step: StepIndex,
     reply: Option<Reply>,
     body: Option<Bytes>,
-    notes: SmallVec<[(StepIndex, Box<str>, Bytes); 0]>,
-    shared: SmallVec<[(Box<str>, Box<str>, Bytes); 0]>,
+    notes: Vec<Note>,
+    shared: Vec<Shared>,
+}
+
+/// State of one filter.
+#[derive(Debug)]
+struct Note {
+    step: StepIndex,
+    key: Box<str>,
+    value: Bytes,
+}
+
+/// A value that any filter may read.
+#[derive(Debug)]
+struct Shared {
+    namespace: Box<str>,
+    key: Box<str>,
+    value: Bytes,
 }
 
 impl ExchangeState {
@@ -80,28 +95,28 @@ impl ExchangeState {
 
     /// State of the running filter, from an earlier phase.
     pub fn note(&self, key: &str) -> Option<&Bytes> {
-        self.notes.iter().find(|(step, k, _)| *step == self.step && &**k == key).map(|(_, _, value)| value)
+        self.notes.iter().find(|note| note.step == self.step && &*note.key == key).map(|note| &note.value)
     }
 
     /// Keeps state of the running filter for its later phases.
     pub fn set_note(&mut self, key: &str, value: Bytes) {
         let step = self.step;
-        match self.notes.iter_mut().find(|(s, k, _)| *s == step && &**k == key) {
-            Some((_, _, old)) => *old = value,
-            None => self.notes.push((step, key.into(), value)),
+        match self.notes.iter_mut().find(|note| note.step == step && &*note.key == key) {
+            Some(note) => note.value = value,
+            None => self.notes.push(Note { step, key: key.into(), value }),
         }
     }
 
     /// A value that any filter shared.
     pub fn shared(&self, namespace: &str, key: &str) -> Option<&Bytes> {
-        self.shared.iter().find(|(n, k, _)| &**n == namespace && &**k == key).map(|(_, _, value)| value)
+        self.shared.iter().find(|it| &*it.namespace == namespace && &*it.key == key).map(|it| &it.value)
     }
 
     /// Shares a value with later filters and access logs.
     pub fn set_shared(&mut self, namespace: &str, key: &str, value: Bytes) {
-        match self.shared.iter_mut().find(|(n, k, _)| &**n == namespace && &**k == key) {
-            Some((_, _, old)) => *old = value,
-            None => self.shared.push((namespace.into(), key.into(), value)),
+        match self.shared.iter_mut().find(|it| &*it.namespace == namespace && &*it.key == key) {
+            Some(known) => known.value = value,
+            None => self.shared.push(Shared { namespace: namespace.into(), key: key.into(), value }),
         }
     }
 }

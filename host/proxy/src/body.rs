@@ -31,6 +31,9 @@ pub(crate) struct Passing<B> {
     flow: Rc<Flow>,
 }
 
+/// A frame and the first filter it has not passed.
+type Unfiltered = (Frame<Bytes>, usize);
+
 /// What collecting a body came to.
 pub(crate) enum Collected {
     /// All of it.
@@ -108,7 +111,7 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
         self.flow.chunk(self.direction, steps, chunk, end).ok_or_else(|| Interrupted.into())
     }
 
-    fn poll_unfiltered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(Frame<Bytes>, usize), BodyError>>> {
+    fn poll_unfiltered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Unfiltered, BodyError>>> {
         if let Some((bytes, from)) = self.held.take() {
             return Poll::Ready(Some(Ok((Frame::data(bytes), from))));
         }

@@ -5,9 +5,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::plan::Plan;
@@ -129,18 +131,18 @@ impl Fleet {
 
 fn spawn(index: usize, workers: usize, patience: Patience) -> io::Result<Handle> {
     let (commands, receiver) = mpsc::channel(4);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
-    // Built here once to report an error to the caller, and again on its own thread, which it cannot leave.
-    drop(runtime?);
+    let (ready, started) = sync_channel(1);
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
-        match runtime {
+        // A runtime of this kind cannot leave the thread it was made on, so its error travels instead.
+        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => {
+                let _ = ready.send(Ok(()));
                 runtime.block_on(worker::run(Rc::new(Worker::new(index, workers)), patience, receiver));
             }
-            Err(error) => tracing::error!(%error, "cannot start a worker"),
+            Err(error) => drop(ready.send(Err(error))),
         }
     })?;
+    started.recv().map_err(io::Error::other)??;
     Ok(Handle { commands, thread: Some(thread) })
 }
 

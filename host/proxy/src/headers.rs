@@ -38,18 +38,6 @@ pub(crate) fn host(headers: &HeaderMap) -> std::borrow::Cow<'_, str> {
     if name.bytes().any(|b| b.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 
-/// Appends the client to `x-forwarded-for` and sets `x-forwarded-proto`.
-pub(crate) fn forwarded(headers: &mut HeaderMap, client: &HeaderValue) {
-    match headers.get(X_FORWARDED_FOR) {
-        None => headers.insert(X_FORWARDED_FOR, client.clone()),
-        Some(chain) => {
-            let joined = [chain.as_bytes(), b", ", client.as_bytes()].concat();
-            HeaderValue::from_bytes(&joined).ok().and_then(|joined| headers.insert(X_FORWARDED_FOR, joined))
-        }
-    };
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-}
-
 /// The client's address as a field value.
 pub(crate) fn client_value(client: IpAddr) -> HeaderValue {
     HeaderValue::try_from(client.to_canonical().to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
@@ -106,8 +94,11 @@ fn settle_transfer_encoding(headers: &mut HeaderMap) -> Result<(), (Reason, &'st
     }
 }
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Clients of the proxies before us, and of us.
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// How the client reached us.
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 

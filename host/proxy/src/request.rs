@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::header;
-use http::{Request, Response, StatusCode, Version, request};
+use http::{Request, Response, StatusCode, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use weir_filter::{BodyPlan, Exchange, Facts, HeadOutcome, Oversize, Phases, Reason, Reply, RequestHead, StepIndex};
@@ -93,17 +93,10 @@ async fn forward(flow: &Rc<Flow>, body: Passing<Incoming>) -> Result<ResponseBod
     let downstream = flow.downstream();
     let pool = pick(flow)
         .map_err(|(reason, detail)| flow.with(|it| response::for_reason(it, reason, detail)))?;
-    // Only a chain that looks back needs the head after it was sent.
-    let keep = !flow.skips(Phases::RESPONSE_HEAD | Phases::RESPONSE_BODY | Phases::LOG | Phases::REQUEST_BODY);
-    let request = flow.with(|exchange| upstream_request(exchange, body, keep, downstream));
-    let sent = downstream.bounded(pool.send(request)).await;
+    let sent = downstream.bounded(pool.send(flow, &downstream.client, body)).await;
     let sent = sent.unwrap_or_else(|| Err(UpstreamError::Timeout { endpoint: pool.endpoint().to_string() }));
     match sent {
-        Ok(answer) if answer.response.status() != StatusCode::SWITCHING_PROTOCOLS => Ok(answered(flow, answer)),
-        Ok(_) => {
-            let detail = "the upstream switched protocols unasked".to_owned();
-            Err(flow.with(|it| response::for_reason(it, Reason::UpstreamReset, detail)))
-        }
+        Ok(answer) => Ok(answered(flow, answer)),
         Err(error) => Err(match flow.interruption() {
             Some(interruption) => flow.with(|it| response::for_interruption(it, interruption)),
             None => flow.with(|it| response::for_upstream(it, &error)),
@@ -125,40 +118,16 @@ fn pick(flow: &Flow) -> Result<Rc<Pool>, (Reason, String)> {
     cluster.next().ok_or_else(|| (Reason::NoEndpoint, cluster.name.to_string()))
 }
 
-fn upstream_request(
-    exchange: &mut Exchange,
-    body: Passing<Incoming>,
-    keep: bool,
-    downstream: &Downstream,
-) -> Request<Passing<Incoming>> {
-    let head = &mut exchange.request;
-    let mut request = Request::new(body);
-    *request.version_mut() = Version::HTTP_11;
-    if keep {
-        *request.method_mut() = head.method.clone();
-        *request.uri_mut() = head.uri.clone();
-        *request.headers_mut() = head.headers.clone();
-    } else {
-        *request.method_mut() = std::mem::take(&mut head.method);
-        *request.uri_mut() = std::mem::take(&mut head.uri);
-        *request.headers_mut() = std::mem::take(&mut head.headers);
-    }
-    headers::forwarded(request.headers_mut(), &downstream.client);
-    request
-}
-
 /// Takes the upstream's head into the exchange.
 fn answered(flow: &Rc<Flow>, answer: Answer) -> ResponseBody {
-    let (mut head, body) = answer.response.into_parts();
-    headers::remove_hop_by_hop(&mut head.headers);
     flow.with(|exchange| {
         let facts = &mut exchange.facts;
         facts.response_after = Some(facts.start.elapsed());
         (facts.upstream_remote, facts.upstream_local) = (Some(answer.remote), Some(answer.local));
-        exchange.response.status = Some(head.status);
-        exchange.response.headers = head.headers;
+        exchange.response.status = Some(answer.status);
+        exchange.response.headers = answer.headers;
     });
-    Passing::new(Some(body), Direction::Response, Rc::clone(flow))
+    Passing::new(Some(answer.body), Direction::Response, Rc::clone(flow))
 }
 
 /// Takes a reply made here into the exchange, in place of any other response.

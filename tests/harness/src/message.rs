@@ -1,6 +1,6 @@
 //! One HTTP/1 message as it was on the wire.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 
 /// A request or response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

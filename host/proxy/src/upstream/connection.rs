@@ -1,153 +1,133 @@
-//! One upstream connection: hyper's client half and its driver, polled by whoever uses it.
+//! One upstream connection: its socket, the bytes read ahead, and the request being sent.
 
-use std::future::Future;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1};
-use hyper_util::rt::TokioIo;
+use bytes::BytesMut;
+use http::{HeaderMap, Method};
 use tokio::net::TcpStream;
+use tokio_util::io::poll_read_buf;
 
-use super::{CONNECT_TIMEOUT, Pool, UpstreamError};
-use crate::body::{BodyError, Passing};
+use super::head::{self, Head};
+use super::send::{SendError, Sending};
+use super::{CONNECT_TIMEOUT, Malformed, Pool, UpstreamError};
+use crate::body::BodyError;
 
-type RequestBody = Passing<Incoming>;
-type Driver = http1::Connection<TokioIo<TcpStream>, RequestBody>;
+/// Always more room than a small message: a read that does not fill its buffer tells that the socket is
+/// empty, and saves the system call that would ask.
+const READ: usize = 8 << 10;
+
+/// The most that is read at once from a large body.
+const READ_LARGE: usize = 64 << 10;
 
 /// A connection that one exchange at a time uses.
-pub(crate) struct Connection {
-    sender: http1::SendRequest<RequestBody>,
-    driver: Pin<Box<Driver>>,
-    pub(crate) remote: SocketAddr,
-    pub(crate) local: SocketAddr,
+pub(super) struct Connection {
+    stream: TcpStream,
+    pub(super) buffer: BytesMut,
+    pub(super) sending: Sending,
+    pub(super) remote: SocketAddr,
+    pub(super) local: SocketAddr,
 }
 
-/// What sending came to, when there is no response.
-pub(crate) enum SendError {
-    /// Nothing was written: the request comes back and may go elsewhere.
-    Unsent(Box<Request<RequestBody>>),
-    /// The connection ended.
-    Closed,
-    /// The connection or the body broke.
-    Broken(hyper::Error),
+/// Why there is no response head.
+pub(super) enum ExchangeError {
+    /// The endpoint closed, reset or stopped reading before the first byte of its response.
+    Unanswered(io::Error),
+    /// It broke off in the middle of its head.
+    BrokenOff(io::Error),
+    Malformed(Malformed),
+    RequestBody(BodyError),
 }
 
 impl Connection {
     /// Opens a connection; gives up after [`CONNECT_TIMEOUT`].
-    pub(crate) async fn open(pool: &Pool) -> Result<Self, UpstreamError> {
+    pub(super) async fn open(pool: &Pool) -> Result<Self, UpstreamError> {
         let failed = |source| UpstreamError::Connect { endpoint: pool.endpoint().to_string(), source };
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, pool.connect()).await {
             Ok(stream) => stream.map_err(failed)?,
             Err(_) => return Err(failed(io::ErrorKind::TimedOut.into())),
         };
-        let (remote, local) = (stream.peer_addr().map_err(failed)?, stream.local_addr().map_err(failed)?);
         stream.set_nodelay(true).map_err(failed)?;
-        let (sender, driver) = http1::Builder::new()
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| failed(io::Error::other(error)))?;
-        Ok(Self { sender, driver: Box::pin(driver), remote, local })
+        let (remote, local) = (stream.peer_addr().map_err(failed)?, stream.local_addr().map_err(failed)?);
+        let buffer = BytesMut::with_capacity(READ);
+        Ok(Self { stream, buffer, sending: Sending::new(), remote, local })
     }
 
-    /// True when the endpoint has neither closed nor spoken out of turn. Costs no system call when
-    /// nothing arrived.
-    pub(crate) fn is_usable(&mut self) -> bool {
-        let mut quiet = Context::from_waker(Waker::noop());
-        self.driver.as_mut().poll(&mut quiet).is_pending() && self.sender.is_ready()
+    /// True when the last exchange ended cleanly and the endpoint has neither closed nor spoken out of
+    /// turn. Costs no system call when nothing arrived.
+    pub(super) fn is_usable(&self) -> bool {
+        let quiet = || matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        self.buffer.is_empty() && self.sending.is_done() && quiet()
     }
 
-    /// Sends a request and waits for the response head.
-    pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendError> {
-        let mut response = pin!(self.sender.try_send_request(request));
-        // The response can become ready only while the driver is polled, which happens right here: a real
-        // waker would wake this very task once more.
-        let mut quiet = Context::from_waker(Waker::noop());
-        std::future::poll_fn(|cx| {
-            let driven = self.driver.as_mut().poll(cx);
-            match response.as_mut().poll(&mut quiet) {
-                Poll::Ready(result) => Poll::Ready(result.map_err(SendError::from)),
-                Poll::Pending => match driven {
-                    Poll::Ready(Ok(())) => Poll::Ready(Err(SendError::Closed)),
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(SendError::Broken(error))),
-                    Poll::Pending => Poll::Pending,
+    /// Sends what was started and reads the final response head. A body may still be on its way when the
+    /// response begins; whoever reads the response keeps it going.
+    pub(super) async fn exchange(&mut self, method: &Method, headers: &mut HeaderMap) -> Result<Head, ExchangeError> {
+        poll_fn(|cx| self.poll_exchange(method, headers, cx)).await
+    }
+
+    fn poll_exchange(
+        &mut self,
+        method: &Method,
+        headers: &mut HeaderMap,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Head, ExchangeError>> {
+        let refused = match self.sending.poll(&mut self.stream, cx) {
+            Poll::Ready(Err(SendError::Body(error))) => return Poll::Ready(Err(ExchangeError::RequestBody(error))),
+            // An endpoint may refuse the rest of a body and say why: its answer is read first.
+            Poll::Ready(Err(SendError::Socket(error))) => Some(error),
+            Poll::Ready(Ok(())) | Poll::Pending => None,
+        };
+        loop {
+            if !self.buffer.is_empty() {
+                match head::parse(&mut self.buffer, method, headers).map_err(ExchangeError::Malformed)? {
+                    Some(head) if head.status.is_informational() => {
+                        headers.clear();
+                        continue;
+                    }
+                    Some(head) => return Poll::Ready(Ok(head)),
+                    None => {}
+                }
+            }
+            let read = match self.poll_fill(0, cx) {
+                Poll::Ready(read) => read,
+                Poll::Pending => match refused {
+                    Some(error) => return Poll::Ready(Err(self.broken(error))),
+                    None => return Poll::Pending,
                 },
-            }
-        })
-        .await
-    }
-}
-
-impl From<TrySendError<Request<RequestBody>>> for SendError {
-    fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
-        match error.take_message() {
-            Some(request) => Self::Unsent(Box::new(request)),
-            None => Self::Broken(error.into_error()),
-        }
-    }
-}
-
-/// A response body together with the connection it arrives on, which goes back to its pool at the end.
-pub(crate) struct UpstreamBody {
-    body: Incoming,
-    lease: Option<(Connection, Rc<Pool>)>,
-}
-
-impl UpstreamBody {
-    pub(crate) fn new(body: Incoming, connection: Connection, pool: Rc<Pool>) -> Self {
-        let mut this = Self { body, lease: Some((connection, pool)) };
-        if this.body.is_end_stream() {
-            this.give_back();
-        }
-        this
-    }
-
-    fn give_back(&mut self) {
-        if let Some((connection, pool)) = self.lease.take() {
-            pool.give_back(connection);
-        }
-    }
-}
-
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        let mut quiet = Context::from_waker(Waker::noop());
-        let mut frame = Pin::new(&mut this.body).poll_frame(&mut quiet);
-        if frame.is_pending()
-            && let Some((connection, _)) = &mut this.lease
-        {
-            let ended = connection.driver.as_mut().poll(cx);
-            frame = Pin::new(&mut this.body).poll_frame(&mut quiet);
-            if frame.is_pending() && ended.is_ready() {
-                this.lease = None;
-                return Poll::Ready(Some(Err("the upstream closed in the middle of its body".into())));
+            };
+            match read {
+                Ok(0) => return Poll::Ready(Err(self.broken(io::ErrorKind::UnexpectedEof.into()))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(self.broken(error))),
             }
         }
-        match &frame {
-            Poll::Ready(Some(Err(_))) => this.lease = None,
-            // hyper stops reading after trailers, so they are the end as much as `None` is.
-            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() || this.body.is_end_stream() => this.give_back(),
-            Poll::Ready(None) => this.give_back(),
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+    }
+
+    /// Keeps a request body going while its response is read. Errors end the sending, not the response.
+    pub(super) fn poll_sending(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
+        if self.sending.is_done() {
+            return Ok(());
         }
-        frame.map_err(Into::into)
+        match self.sending.poll(&mut self.stream, cx) {
+            Poll::Ready(Err(SendError::Body(error))) => Err(error),
+            Poll::Ready(Err(SendError::Socket(_)) | Ok(())) | Poll::Pending => Ok(()),
+        }
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+    /// Reads more into the buffer; `expected` is how much the current body still has.
+    pub(super) fn poll_fill(&mut self, expected: u64, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let room = usize::try_from(expected).unwrap_or(READ_LARGE).clamp(READ, READ_LARGE);
+        if self.buffer.capacity() - self.buffer.len() < room / 2 {
+            self.buffer.reserve(room);
+        }
+        poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    fn broken(&self, error: io::Error) -> ExchangeError {
+        if self.buffer.is_empty() { ExchangeError::Unanswered(error) } else { ExchangeError::BrokenOff(error) }
     }
 }

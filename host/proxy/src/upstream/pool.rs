@@ -5,22 +5,25 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use weir_model::{Endpoint, Host};
 
-use super::connection::{Connection, SendError};
+use super::connection::{Connection, ExchangeError};
 use super::{UpstreamBody, UpstreamError};
 use crate::body::Passing;
+use crate::flow::Flow;
 
 /// Idle connections kept per endpoint and worker.
 const MAX_IDLE: usize = 256;
 
-/// How long a connection may stay idle.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many sweeps a connection may stay idle: a minute.
+const MAX_IDLE_SWEEPS: u32 = 60;
+
+/// Room for the fields of a usual response head.
+const RESPONSE_FIELDS: usize = 12;
 
 /// The connections of one worker to one endpoint.
 pub(crate) struct Pool {
@@ -30,12 +33,14 @@ pub(crate) struct Pool {
 
 struct Idle {
     connection: Connection,
-    since: Instant,
+    sweeps: u32,
 }
 
 /// A response and the two ends of the connection it came on.
 pub(crate) struct Answer {
-    pub(crate) response: Response<UpstreamBody>,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: UpstreamBody,
     pub(crate) remote: SocketAddr,
     pub(crate) local: SocketAddr,
 }
@@ -45,39 +50,44 @@ impl Pool {
         &self.endpoint
     }
 
-    /// Sends a request on an idle connection or a new one. A request that an idle connection could not
-    /// take any more goes to the next one; it was not written, so nothing runs twice.
+    /// Sends the flow's request on an idle connection or a new one.
+    ///
+    /// An idle connection may turn out to be closed only when it is written to. A request that is safe to
+    /// repeat (RFC 9110 §9.2.2) and whose body nobody has touched then goes to the next connection.
     ///
     /// # Errors
     /// When no connection can be opened, or the endpoint breaks off before its response head is complete.
     pub(crate) async fn send(
         self: &Rc<Self>,
-        mut request: Request<Passing<Incoming>>,
+        flow: &Flow,
+        client: &HeaderValue,
+        body: Passing<Incoming>,
     ) -> Result<Answer, UpstreamError> {
+        let mut body = Some(body);
+        let mut headers = HeaderMap::with_capacity(RESPONSE_FIELDS);
         loop {
             let (mut connection, reused) = match self.checkout() {
                 Some(connection) => (connection, true),
                 None => (Connection::open(self).await?, false),
             };
-            match connection.send(request).await {
-                Ok(response) => {
+            let method = flow.with(|exchange| {
+                connection.sending.start(&exchange.request, client, &mut body);
+                exchange.request.method.clone()
+            });
+            match connection.exchange(&method, &mut headers).await {
+                Ok(head) => {
                     let (remote, local) = (connection.remote, connection.local);
-                    let response = response.map(|body| UpstreamBody::new(body, connection, Rc::clone(self)));
-                    return Ok(Answer { response, remote, local });
+                    let body = UpstreamBody::new(head.framing, head.keep_alive, connection, Rc::clone(self));
+                    return Ok(Answer { status: head.status, headers, body, remote, local });
                 }
-                Err(SendError::Unsent(unsent)) if reused => request = *unsent,
-                Err(SendError::Unsent(_) | SendError::Closed) => {
-                    return Err(UpstreamError::Closed { endpoint: self.endpoint.to_string() });
-                }
-                Err(SendError::Broken(source)) => {
-                    return Err(UpstreamError::Reset { endpoint: self.endpoint.to_string(), source });
-                }
+                Err(ExchangeError::Unanswered(_)) if reused && repeatable(&method, body.as_ref()) => {}
+                Err(error) => return Err(self.error(error)),
             }
         }
     }
 
     /// Opens a socket to the endpoint, trying every address of its name.
-    pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
+    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         match &self.endpoint.host {
             Host::Address(ip) => TcpStream::connect(SocketAddr::new(*ip, self.endpoint.port)).await,
             Host::Name(name) => TcpStream::connect((name.as_str(), self.endpoint.port)).await,
@@ -85,31 +95,45 @@ impl Pool {
     }
 
     /// Takes a connection back after its last response ended.
-    pub(crate) fn give_back(&self, mut connection: Connection) {
-        // The driver learns that the exchange is over only when it is polled once more.
-        if connection.is_usable() {
-            let mut idle = self.idle.borrow_mut();
-            if idle.len() < MAX_IDLE {
-                idle.push(Idle { connection, since: Instant::now() });
-            }
+    pub(super) fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < MAX_IDLE && connection.is_usable() {
+            idle.push(Idle { connection, sweeps: 0 });
         }
     }
 
     fn checkout(&self) -> Option<Connection> {
         loop {
-            let mut idle = self.idle.borrow_mut().pop()?;
+            let idle = self.idle.borrow_mut().pop()?;
             if idle.connection.is_usable() {
                 return Some(idle.connection);
             }
         }
     }
 
+    fn error(&self, error: ExchangeError) -> UpstreamError {
+        let endpoint = self.endpoint.to_string();
+        match error {
+            ExchangeError::Unanswered(source) | ExchangeError::BrokenOff(source) => {
+                UpstreamError::Reset { endpoint, source }
+            }
+            ExchangeError::Malformed(source) => UpstreamError::Malformed { endpoint, source },
+            ExchangeError::RequestBody(error) => UpstreamError::RequestBody(error),
+        }
+    }
+
     /// Drops what the endpoint closed or nobody used for long.
     fn sweep(&self) {
-        self.idle
-            .borrow_mut()
-            .retain_mut(|idle| idle.since.elapsed() < IDLE_TIMEOUT && idle.connection.is_usable());
+        self.idle.borrow_mut().retain_mut(|idle| {
+            idle.sweeps += 1;
+            idle.sweeps <= MAX_IDLE_SWEEPS && idle.connection.is_usable()
+        });
     }
+}
+
+/// `body` is what the connection did not take: a body that was on its way is gone.
+fn repeatable(method: &Method, body: Option<&Passing<Incoming>>) -> bool {
+    method.is_idempotent() && body.is_some()
 }
 
 /// All pools of one worker. They outlive plans: a new plan keeps the connections of its endpoints.
@@ -122,9 +146,9 @@ impl Pools {
     /// The pool of an endpoint, made when it is new.
     pub(crate) fn get(&self, endpoint: &Endpoint) -> Rc<Pool> {
         let mut pools = self.by_endpoint.borrow_mut();
-        let pool = pools.entry(endpoint.clone()).or_insert_with(|| {
-            Rc::new(Pool { endpoint: endpoint.clone(), idle: RefCell::default() })
-        });
+        let pool = pools
+            .entry(endpoint.clone())
+            .or_insert_with(|| Rc::new(Pool { endpoint: endpoint.clone(), idle: RefCell::default() }));
         Rc::clone(pool)
     }
 

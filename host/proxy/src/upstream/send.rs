@@ -1,0 +1,179 @@
+//! The sending half of an exchange: the request head, and its body as it comes.
+
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Method};
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use weir_filter::RequestHead;
+
+use crate::body::{BodyError, Passing};
+use crate::headers::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
+
+/// With more than this waiting for the socket, the body is not asked for more.
+const HIGH_WATER: usize = 64 << 10;
+
+/// Why sending ended early.
+pub(super) enum SendError {
+    /// The endpoint takes no more; it may still have answered.
+    Socket(io::Error),
+    /// The client, or a filter, broke off.
+    Body(BodyError),
+}
+
+/// A request on its way to an endpoint.
+pub(super) struct Sending {
+    /// Encoded bytes; those before `written` are on the wire. Filled again by the next request.
+    buffer: Vec<u8>,
+    written: usize,
+    body: Option<Passing<Incoming>>,
+    chunked: bool,
+}
+
+/// How the body's end is announced.
+enum Framing {
+    None,
+    Length(u64),
+    Chunked,
+}
+
+impl Sending {
+    pub(super) fn new() -> Self {
+        Self { buffer: Vec::with_capacity(2048), written: 0, body: None, chunked: false }
+    }
+
+    /// Encodes a request head and takes the body, if there is one.
+    pub(super) fn start(&mut self, head: &RequestHead, client: &HeaderValue, body: &mut Option<Passing<Incoming>>) {
+        self.buffer.clear();
+        self.written = 0;
+        let out = &mut self.buffer;
+        out.extend_from_slice(head.method.as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(head.path_and_query().as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        for (name, value) in &head.headers {
+            let ours = *name == header::CONTENT_LENGTH || *name == X_FORWARDED_FOR || *name == X_FORWARDED_PROTO;
+            if !ours {
+                field(out, name.as_str().as_bytes(), value.as_bytes());
+            }
+        }
+        forwarded(out, &head.headers, client);
+        let framing = Framing::of(&head.method, body.as_ref());
+        self.chunked = matches!(framing, Framing::Chunked);
+        match framing {
+            Framing::None => {}
+            // Writing to memory does not fail.
+            Framing::Length(length) => drop(write!(out, "content-length: {length}\r\n")),
+            Framing::Chunked => field(out, b"transfer-encoding", b"chunked"),
+        }
+        out.extend_from_slice(b"\r\n");
+        self.body = body.take_if(|body| !body.is_end_stream());
+    }
+
+    /// Everything is on the wire.
+    pub(super) fn is_done(&self) -> bool {
+        self.body.is_none() && self.written == self.buffer.len()
+    }
+
+    /// Writes what can be written; ready when all is.
+    pub(super) fn poll(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        loop {
+            let starved = !self.poll_body(cx)?;
+            while let Some(waiting) = self.buffer.get(self.written..).filter(|it| !it.is_empty()) {
+                match ready!(Pin::new(&mut *stream).poll_write(cx, waiting)).map_err(SendError::Socket)? {
+                    0 => return Poll::Ready(Err(SendError::Socket(io::ErrorKind::WriteZero.into()))),
+                    written => self.written += written,
+                }
+            }
+            if self.body.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            if starved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Encodes what the body has ready, up to the high-water mark. False when the body has nothing now.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Result<bool, SendError> {
+        while let Some(body) = &mut self.body {
+            if self.buffer.len() - self.written >= HIGH_WATER {
+                return Ok(true);
+            }
+            if self.written == self.buffer.len() {
+                self.buffer.clear();
+                self.written = 0;
+            }
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Some(frame)) => self.encode(frame.map_err(SendError::Body)?),
+                Poll::Ready(None) => {
+                    self.body = None;
+                    if self.chunked {
+                        self.buffer.extend_from_slice(b"0\r\n\r\n");
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn encode(&mut self, frame: Frame<Bytes>) {
+        match frame.into_data() {
+            Ok(data) if !self.chunked => self.buffer.extend_from_slice(&data),
+            // A chunk of size 0 would end the body.
+            Ok(data) if data.is_empty() => {}
+            Ok(data) => {
+                let _ = write!(self.buffer, "{:x}\r\n", data.len());
+                self.buffer.extend_from_slice(&data);
+                self.buffer.extend_from_slice(b"\r\n");
+            }
+            Err(frame) => {
+                // Trailers are the end, and only a chunked body can carry them.
+                self.body = None;
+                if self.chunked {
+                    self.buffer.extend_from_slice(b"0\r\n");
+                    for (name, value) in frame.trailers_ref().into_iter().flatten() {
+                        field(&mut self.buffer, name.as_str().as_bytes(), value.as_bytes());
+                    }
+                    self.buffer.extend_from_slice(b"\r\n");
+                }
+            }
+        }
+    }
+}
+
+impl Framing {
+    fn of(method: &Method, body: Option<&Passing<Incoming>>) -> Self {
+        match body.filter(|body| !body.is_end_stream()) {
+            Some(body) => body.size_hint().exact().map_or(Self::Chunked, Self::Length),
+            // RFC 9110 §8.6: where a method gives a body meaning, its absence is announced.
+            None if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => Self::Length(0),
+            None => Self::None,
+        }
+    }
+}
+
+/// Adds the client to `x-forwarded-for`, and says how it reached us.
+fn forwarded(out: &mut Vec<u8>, headers: &HeaderMap, client: &HeaderValue) {
+    out.extend_from_slice(b"x-forwarded-for: ");
+    for before in headers.get_all(X_FORWARDED_FOR) {
+        out.extend_from_slice(before.as_bytes());
+        out.extend_from_slice(b", ");
+    }
+    out.extend_from_slice(client.as_bytes());
+    out.extend_from_slice(b"\r\nx-forwarded-proto: http\r\n");
+}
+
+fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
