@@ -37,11 +37,23 @@ pub(crate) fn check(plugin: &weir_model::Plugin, bytes: &[u8]) -> Result<String,
         return Err(LoadError::Empty { plugin: name() });
     }
     if bytes.len() > LARGEST {
-        return Err(LoadError::TooLarge { plugin: name(), size: bytes.len(), limit: LARGEST });
+        return Err(LoadError::TooLarge {
+            plugin: name(),
+            size: bytes.len(),
+            limit: LARGEST,
+        });
     }
     let found = digest(bytes);
-    if let Some(expected) = plugin.digest.as_ref().filter(|expected| !expected.eq_ignore_ascii_case(&found)) {
-        return Err(LoadError::Digest { plugin: name(), expected: expected.clone(), found });
+    if let Some(expected) = plugin
+        .digest
+        .as_ref()
+        .filter(|expected| !expected.eq_ignore_ascii_case(&found))
+    {
+        return Err(LoadError::Digest {
+            plugin: name(),
+            expected: expected.clone(),
+            found,
+        });
     }
     if !bytes.starts_with(b"\0asm") {
         return Err(LoadError::NotWasm { plugin: name() });
@@ -64,11 +76,17 @@ pub(crate) fn compile(
     if let Some(component) = cache.and_then(|cache| cache.get(engine, digest)) {
         return Ok(component);
     }
-    let component = Component::from_binary(engine, bytes)
-        .map_err(|source| LoadError::Invalid { plugin: plugin.to_owned(), source })?;
+    let component = Component::from_binary(engine, bytes).map_err(|source| LoadError::Invalid {
+        plugin: plugin.to_owned(),
+        source,
+    })?;
     if let Some(cache) = cache {
         // A full disk costs start-up time, not the plugin.
-        if let Err(error) = component.serialize().map_err(std::io::Error::other).and_then(|it| cache.put(digest, &it)) {
+        if let Err(error) = component
+            .serialize()
+            .map_err(std::io::Error::other)
+            .and_then(|it| cache.put(digest, &it))
+        {
             tracing::warn!(plugin, digest, %error, "the compiled plugin is not kept in the cache");
         }
     }
@@ -79,19 +97,31 @@ pub(crate) fn compile(
 ///
 /// # Errors
 /// The first import that no grant can satisfy, and a missing export.
-pub(crate) fn interfaces(engine: &Engine, component: &Component, plugin: &str) -> Result<Vec<String>, LoadError> {
+pub(crate) fn interfaces(
+    engine: &Engine,
+    component: &Component,
+    plugin: &str,
+) -> Result<Vec<String>, LoadError> {
     let ty = component.component_type();
     let mut interfaces = Vec::new();
     for (import, _) in ty.imports(engine) {
-        let interface = own(import, plugin)?
-            .ok_or_else(|| LoadError::ForeignImport { plugin: plugin.to_owned(), import: import.to_owned() })?;
+        let interface = own(import, plugin)?.ok_or_else(|| LoadError::ForeignImport {
+            plugin: plugin.to_owned(),
+            import: import.to_owned(),
+        })?;
         match offer(interface) {
             Some(Offer::Always | Offer::Granted(_)) => interfaces.push(interface.to_owned()),
             Some(Offer::NotYet) => {
-                return Err(LoadError::NotOffered { plugin: plugin.to_owned(), interface: interface.to_owned() });
+                return Err(LoadError::NotOffered {
+                    plugin: plugin.to_owned(),
+                    interface: interface.to_owned(),
+                });
             }
             None => {
-                return Err(LoadError::ForeignImport { plugin: plugin.to_owned(), import: import.to_owned() });
+                return Err(LoadError::ForeignImport {
+                    plugin: plugin.to_owned(),
+                    import: import.to_owned(),
+                });
             }
         }
     }
@@ -100,16 +130,23 @@ pub(crate) fn interfaces(engine: &Engine, component: &Component, plugin: &str) -
             return Ok(interfaces);
         }
     }
-    Err(LoadError::NoFilter { plugin: plugin.to_owned(), export: format!("{PACKAGE}/filter@{VERSION}") })
+    Err(LoadError::NoFilter {
+        plugin: plugin.to_owned(),
+        export: format!("{PACKAGE}/filter@{VERSION}"),
+    })
 }
 
 /// Checks that every interface needs no grant or has one.
 pub(crate) fn granted(interfaces: &[String], grants: &[Capability], object: &str) -> Result<(), LoadError> {
     for interface in interfaces {
-        if let Some(Offer::Granted(grant)) = offer(interface) {
-            if !grants.iter().any(|it| it.interface() == interface) {
-                return Err(LoadError::NotGranted { object: object.to_owned(), interface: interface.clone(), grant });
-            }
+        if let Some(Offer::Granted(grant)) = offer(interface)
+            && !grants.iter().any(|it| it.interface() == interface)
+        {
+            return Err(LoadError::NotGranted {
+                object: object.to_owned(),
+                interface: interface.clone(),
+                grant,
+            });
         }
     }
     Ok(())
@@ -117,10 +154,16 @@ pub(crate) fn granted(interfaces: &[String], grants: &[Capability], object: &str
 
 /// The interface in a name of our package; an error when its version is not the one offered.
 fn own<'a>(name: &'a str, plugin: &str) -> Result<Option<&'a str>, LoadError> {
-    let Some(rest) = name.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')) else { return Ok(None) };
+    let Some(rest) = name.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')) else {
+        return Ok(None);
+    };
     let (interface, version) = rest.split_once('@').unwrap_or((rest, "(none)"));
     if version == VERSION {
         return Ok(Some(interface));
     }
-    Err(LoadError::WitVersion { plugin: plugin.to_owned(), found: version.to_owned(), offered: VERSION })
+    Err(LoadError::WitVersion {
+        plugin: plugin.to_owned(),
+        found: version.to_owned(),
+        offered: VERSION,
+    })
 }

@@ -51,7 +51,7 @@ pub(crate) fn offer(interface: &str) -> Option<Offer> {
 /// Links every offered interface.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    let interfaces: [(&str, fn(&mut Functions<'_>) -> Result<()>); 9] = [
+    let interfaces: [(&str, Link); 9] = [
         ("types", |_| Ok(())),
         ("request", request::link),
         ("response", response::link),
@@ -67,6 +67,9 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
     }
     Ok(linker)
 }
+
+/// Links the functions of one interface.
+type Link = fn(&mut Functions<'_>) -> Result<()>;
 
 /// The functions of one interface.
 type Functions<'a> = LinkerInstance<'a, State>;

@@ -86,7 +86,12 @@ impl TickingEngine {
                 }
             })
             .map_err(RuntimeError::Ticker)?;
-        Ok(Self { engine, config, stop: Some(stop), ticker: Some(ticker) })
+        Ok(Self {
+            engine,
+            config,
+            stop: Some(stop),
+            ticker: Some(ticker),
+        })
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
@@ -100,7 +105,9 @@ impl TickingEngine {
     /// A deadline in ticks: rounded up, and one more because the current tick has begun already.
     pub(crate) fn ticks(&self, deadline: Duration) -> u64 {
         let tick = self.config.tick.as_nanos().max(1);
-        u64::try_from(deadline.as_nanos().div_ceil(tick)).unwrap_or(u64::MAX / 2).saturating_add(1)
+        u64::try_from(deadline.as_nanos().div_ceil(tick))
+            .unwrap_or(u64::MAX / 2)
+            .saturating_add(1)
     }
 }
 

@@ -69,7 +69,9 @@ pub enum LoadError {
         plugin: String,
     },
     /// The bytes differ from the pinned digest.
-    #[error("plugin {plugin}: the artifact is {found} but {expected} is pinned; correct `digest` or the artifact")]
+    #[error(
+        "plugin {plugin}: the artifact is {found} but {expected} is pinned; correct `digest` or the artifact"
+    )]
     Digest {
         /// The plugin's name.
         plugin: String,
@@ -100,7 +102,9 @@ pub enum LoadError {
         offered: &'static str,
     },
     /// An interface of the contract that this gateway does not offer.
-    #[error("plugin {plugin}: it imports {interface:?}, which is specified but not offered by this version of Weir")]
+    #[error(
+        "plugin {plugin}: it imports {interface:?}, which is specified but not offered by this version of Weir"
+    )]
     NotOffered {
         /// The plugin's name.
         plugin: String,
@@ -108,7 +112,9 @@ pub enum LoadError {
         interface: String,
     },
     /// A capability that the plugin or the filter was not granted.
-    #[error("{object}: the component imports {interface:?}, which is not granted; add {grant:?} to its capabilities")]
+    #[error(
+        "{object}: the component imports {interface:?}, which is not granted; add {grant:?} to its capabilities"
+    )]
     NotGranted {
         /// The plugin or filter, such as `plugin team/geo`.
         object: String,
@@ -145,7 +151,9 @@ pub enum LoadError {
         source: wasmtime::Error,
     },
     /// The memory limit exceeds what the engine's pool can hold.
-    #[error("filter {filter}: the memory limit of {limit} bytes exceeds the engine's largest memory of {largest}")]
+    #[error(
+        "filter {filter}: the memory limit of {limit} bytes exceeds the engine's largest memory of {largest}"
+    )]
     MemoryLimit {
         /// The filter's name.
         filter: String,

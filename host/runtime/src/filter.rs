@@ -23,7 +23,11 @@ impl ComponentFilter {
 
     #[cold]
     fn error(&self, fault: Fault) -> FilterError {
-        FilterError { filter: self.used.filter.clone(), reason: fault.reason, message: fault.message }
+        FilterError {
+            filter: self.used.filter.clone(),
+            reason: fault.reason,
+            message: fault.message,
+        }
     }
 }
 
@@ -38,35 +42,55 @@ impl Filter for ComponentFilter {
 
     fn on_request_head(&self, exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
         self.code
-            .call(&self.used, exchange, |guest, store| guest.call_on_request_head(store, self.used.slot))
+            .call(&self.used, exchange, |guest, store| {
+                guest.call_on_request_head(store, self.used.slot)
+            })
             .map(|action| head_action(action, self.used.body))
             .map_err(|fault| self.error(fault))
     }
 
-    fn on_request_body(&self, exchange: &mut Exchange, chunk: &Bytes, end: bool) -> Result<BodyAction, FilterError> {
+    fn on_request_body(
+        &self,
+        exchange: &mut Exchange,
+        chunk: &Bytes,
+        end: bool,
+    ) -> Result<BodyAction, FilterError> {
         self.code
-            .call(&self.used, exchange, |guest, store| guest.call_on_request_body(store, self.used.slot, chunk, end))
+            .call(&self.used, exchange, |guest, store| {
+                guest.call_on_request_body(store, self.used.slot, chunk, end)
+            })
             .map(body_action)
             .map_err(|fault| self.error(fault))
     }
 
     fn on_response_head(&self, exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
         self.code
-            .call(&self.used, exchange, |guest, store| guest.call_on_response_head(store, self.used.slot))
+            .call(&self.used, exchange, |guest, store| {
+                guest.call_on_response_head(store, self.used.slot)
+            })
             .map(|action| head_action(action, self.used.body))
             .map_err(|fault| self.error(fault))
     }
 
-    fn on_response_body(&self, exchange: &mut Exchange, chunk: &Bytes, end: bool) -> Result<BodyAction, FilterError> {
+    fn on_response_body(
+        &self,
+        exchange: &mut Exchange,
+        chunk: &Bytes,
+        end: bool,
+    ) -> Result<BodyAction, FilterError> {
         self.code
-            .call(&self.used, exchange, |guest, store| guest.call_on_response_body(store, self.used.slot, chunk, end))
+            .call(&self.used, exchange, |guest, store| {
+                guest.call_on_response_body(store, self.used.slot, chunk, end)
+            })
             .map(body_action)
             .map_err(|fault| self.error(fault))
     }
 
     fn on_log(&self, exchange: &mut Exchange) -> Result<(), FilterError> {
         self.code
-            .call(&self.used, exchange, |guest, store| guest.call_on_log(store, self.used.slot))
+            .call(&self.used, exchange, |guest, store| {
+                guest.call_on_log(store, self.used.slot)
+            })
             .map_err(|fault| self.error(fault))
     }
 }

@@ -77,7 +77,11 @@ impl State {
 
 impl Instance {
     /// Instantiates a plugin; `first` is the use that pays for it.
-    pub(crate) fn start(engine: &TickingEngine, policy: &PolicyPre<State>, first: &Use) -> Result<Self, Fault> {
+    pub(crate) fn start(
+        engine: &TickingEngine,
+        policy: &PolicyPre<State>,
+        first: &Use,
+    ) -> Result<Self, Fault> {
         let state = State {
             exchange: Exchange::default(),
             meter: MemoryMeter::new(first.memory, engine.config().table_elements as usize),
@@ -89,7 +93,12 @@ impl Instance {
         store.epoch_deadline_trap();
         store.set_epoch_deadline(first.start_ticks);
         match policy.instantiate(&mut store) {
-            Ok(policy) => Ok(Self { store, policy: Box::new(policy), calls: 0, drops_seen: 0 }),
+            Ok(policy) => Ok(Self {
+                store,
+                policy: Box::new(policy),
+                calls: 0,
+                drops_seen: 0,
+            }),
             Err(error) => Err(fault(&error, store.data(), FailureReason::Start)),
         }
     }
@@ -107,7 +116,9 @@ impl Instance {
             }
         };
         self.aside(at, used, FailureReason::Start, |policy, store| {
-            policy.weir_policy_filter().call_configure(store, used.slot, &used.config)
+            policy
+                .weir_policy_filter()
+                .call_configure(store, used.slot, &used.config)
         })
     }
 
@@ -167,7 +178,9 @@ impl Instance {
             }),
             Err(refusal) => Err(Fault {
                 reason: FailureReason::Start,
-                message: format!("a new instance refuses the configuration that the first one took: {refusal}"),
+                message: format!(
+                    "a new instance refuses the configuration that the first one took: {refusal}"
+                ),
             }),
         }
     }
@@ -218,7 +231,11 @@ pub(crate) fn head_action(action: types::HeadAction, largest_body: u64) -> weir_
         types::HeadAction::Reply => HeadAction::Reply,
         types::HeadAction::Chunks => HeadAction::Body(BodyPlan::Chunks),
         types::HeadAction::Whole(whole) => HeadAction::Body(BodyPlan::Whole {
-            limit: if whole.limit == 0 { largest_body } else { whole.limit.min(largest_body) },
+            limit: if whole.limit == 0 {
+                largest_body
+            } else {
+                whole.limit.min(largest_body)
+            },
             oversize: match whole.oversize {
                 types::Oversize::Reject => Oversize::Reject,
                 types::Oversize::Skip => Oversize::Skip,

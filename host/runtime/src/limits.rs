@@ -22,7 +22,15 @@ pub(crate) struct KeptTooMuch(usize);
 
 impl MemoryMeter {
     pub(crate) const fn new(limit: usize, table_elements: usize) -> Self {
-        Self { limit, used: 0, growth: 0, grown: false, refused: false, kept: 0, table_elements }
+        Self {
+            limit,
+            used: 0,
+            growth: 0,
+            grown: false,
+            refused: false,
+            kept: 0,
+            table_elements,
+        }
     }
 
     /// Starts the account of one call.
@@ -77,5 +85,69 @@ impl ResourceLimiter for MemoryMeter {
 
     fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
         Ok(desired <= self.table_elements && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = 64 << 10;
+
+    fn grown_to(limit: usize, size: usize) -> MemoryMeter {
+        let mut meter = MemoryMeter::new(limit, 10);
+        meter.begin(limit);
+        let granted = meter.memory_growing(0, size, None).unwrap();
+        assert_eq!(granted, size <= limit);
+        meter
+    }
+
+    #[test]
+    fn all_memories_of_an_instance_count_together() {
+        let mut meter = grown_to(4 * PAGE, 3 * PAGE);
+        assert!(!meter.memory_growing(0, 2 * PAGE, None).unwrap());
+        assert!(meter.refused());
+    }
+
+    #[test]
+    fn a_refusal_is_of_one_call() {
+        let mut meter = grown_to(PAGE, 2 * PAGE);
+        assert!(meter.refused());
+        meter.begin(PAGE);
+        assert!(!meter.refused());
+    }
+
+    #[test]
+    fn a_growth_that_fails_after_all_is_not_counted() {
+        let mut meter = grown_to(4 * PAGE, 4 * PAGE);
+        meter
+            .memory_grow_failed(wasmtime::Error::msg("no memory"))
+            .unwrap();
+        assert!(meter.memory_growing(0, 4 * PAGE, None).unwrap());
+    }
+
+    #[test]
+    fn growth_near_the_limit_wears_an_instance_out_once() {
+        let mut meter = grown_to(8 * PAGE, 7 * PAGE);
+        assert!(meter.grew_high());
+        meter.begin(8 * PAGE);
+        assert!(!meter.grew_high(), "this call did not grow it");
+        assert!(!grown_to(8 * PAGE, 6 * PAGE).grew_high());
+    }
+
+    #[test]
+    fn what_the_host_keeps_for_a_call_is_bounded_too() {
+        let mut meter = MemoryMeter::new(PAGE, 10);
+        meter.begin(PAGE);
+        meter.keep(PAGE).unwrap();
+        assert!(meter.keep(1).is_err());
+        assert!(meter.refused());
+    }
+
+    #[test]
+    fn tables_are_bounded() {
+        let mut meter = MemoryMeter::new(PAGE, 10);
+        assert!(meter.table_growing(0, 10, None).unwrap());
+        assert!(!meter.table_growing(10, 11, None).unwrap());
     }
 }

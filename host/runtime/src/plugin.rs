@@ -61,20 +61,41 @@ impl LoadedPlugin {
     /// configuration, or its manifest asks for what is not offered.
     pub fn filter(&self, filter: &ChainFilter) -> Result<Arc<dyn Filter>, LoadError> {
         let name = || filter.name.clone();
-        artifact::granted(&self.code.imports, &filter.capabilities, &format!("filter {}", filter.name))?;
+        artifact::granted(
+            &self.code.imports,
+            &filter.capabilities,
+            &format!("filter {}", filter.name),
+        )?;
         let largest = self.code.engine.config().largest_memory;
         if filter.limits.memory > largest {
-            return Err(LoadError::MemoryLimit { filter: name(), limit: filter.limits.memory, largest });
+            return Err(LoadError::MemoryLimit {
+                filter: name(),
+                limit: filter.limits.memory,
+                largest,
+            });
         }
         let used = Arc::new(self.used(filter)?);
         let manifest = self
             .code
             .canary(&used)
-            .map_err(|fault| LoadError::Start { filter: name(), reason: fault.reason, message: fault.message })?
-            .map_err(|message| LoadError::Refused { filter: name(), message })?;
-        let phases = phases(&manifest)
-            .map_err(|feature| LoadError::ManifestNotOffered { filter: name(), feature })?;
-        Ok(Arc::new(ComponentFilter::new(Arc::clone(&self.code), used, phases)))
+            .map_err(|fault| LoadError::Start {
+                filter: name(),
+                reason: fault.reason,
+                message: fault.message,
+            })?
+            .map_err(|message| LoadError::Refused {
+                filter: name(),
+                message,
+            })?;
+        let phases = phases(&manifest).map_err(|feature| LoadError::ManifestNotOffered {
+            filter: name(),
+            feature,
+        })?;
+        Ok(Arc::new(ComponentFilter::new(
+            Arc::clone(&self.code),
+            used,
+            phases,
+        )))
     }
 
     fn used(&self, filter: &ChainFilter) -> Result<Use, LoadError> {
@@ -118,14 +139,20 @@ impl LoadedPlugin {
             _ => None,
         });
         names
-            .map(|name| Variable { name: name.clone(), value: self.reach.environment.get(name).cloned() })
+            .map(|name| Variable {
+                name: name.clone(),
+                value: self.reach.environment.get(name).cloned(),
+            })
             .collect()
     }
 }
 
 impl fmt::Debug for LoadedPlugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadedPlugin").field("name", &self.name).field("code", &self.code).finish_non_exhaustive()
+        f.debug_struct("LoadedPlugin")
+            .field("name", &self.name)
+            .field("code", &self.code)
+            .finish_non_exhaustive()
     }
 }
 
@@ -181,7 +208,10 @@ impl Code {
 
 impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Code").field("digest", &self.digest).field("imports", &self.imports).finish_non_exhaustive()
+        f.debug_struct("Code")
+            .field("digest", &self.digest)
+            .field("imports", &self.imports)
+            .finish_non_exhaustive()
     }
 }
 
@@ -191,7 +221,10 @@ fn phases(manifest: &guest::Manifest) -> Result<Phases, &'static str> {
     if manifest.affinity == types::Affinity::Exchange {
         return Err("`affinity: exchange`");
     }
-    if manifest.phases.intersects(Wit::REQUEST_TRAILERS | Wit::RESPONSE_TRAILERS) {
+    if manifest
+        .phases
+        .intersects(Wit::REQUEST_TRAILERS | Wit::RESPONSE_TRAILERS)
+    {
         return Err("a trailers phase");
     }
     let known = [
@@ -201,5 +234,9 @@ fn phases(manifest: &guest::Manifest) -> Result<Phases, &'static str> {
         (Wit::RESPONSE_BODY, Phases::RESPONSE_BODY),
         (Wit::LOG, Phases::LOG),
     ];
-    Ok(known.into_iter().filter(|(wit, _)| manifest.phases.contains(*wit)).map(|(_, phase)| phase).collect())
+    Ok(known
+        .into_iter()
+        .filter(|(wit, _)| manifest.phases.contains(*wit))
+        .map(|(_, phase)| phase)
+        .collect())
 }

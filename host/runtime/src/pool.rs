@@ -28,7 +28,9 @@ pub(crate) struct Lease<'a> {
 
 impl Pool {
     pub(crate) fn new() -> Self {
-        Self { workers: ThreadLocal::new() }
+        Self {
+            workers: ThreadLocal::new(),
+        }
     }
 
     /// Runs `call` on a warm instance, or on one that `start` makes. The instance is kept if `call` and then

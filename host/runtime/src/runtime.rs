@@ -46,12 +46,18 @@ impl Runtime {
     pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
         let engine = TickingEngine::start(config.engine)?;
         let linker = capability::linker(engine.engine()).map_err(RuntimeError::Engine)?;
-        let cache = config.cache_dir.map(|path| Cache::open(&path, engine.engine())).transpose()?;
+        let cache = config
+            .cache_dir
+            .map(|path| Cache::open(&path, engine.engine()))
+            .transpose()?;
         Ok(Self {
             engine: Arc::new(engine),
             linker,
             cache,
-            reach: Reach { sinks: config.sinks, environment: config.environment },
+            reach: Reach {
+                sinks: config.sinks,
+                environment: config.environment,
+            },
             known: Mutex::default(),
         })
     }
@@ -70,9 +76,17 @@ impl Runtime {
         };
         // A built-in is granted what each of its filters is granted; that is checked there.
         if !matches!(plugin.source, PluginSource::Builtin(_)) {
-            artifact::granted(&code.imports, &plugin.capabilities, &format!("plugin {}", plugin.name))?;
+            artifact::granted(
+                &code.imports,
+                &plugin.capabilities,
+                &format!("plugin {}", plugin.name),
+            )?;
         }
-        Ok(Arc::new(LoadedPlugin { name: plugin.name.clone(), code, reach: self.reach.clone() }))
+        Ok(Arc::new(LoadedPlugin {
+            name: plugin.name.clone(),
+            code,
+            reach: self.reach.clone(),
+        }))
     }
 
     fn compile(&self, plugin: &Plugin, digest: String, bytes: &[u8]) -> Result<Arc<Code>, LoadError> {
@@ -83,8 +97,16 @@ impl Runtime {
             .linker
             .instantiate_pre(&component)
             .and_then(PolicyPre::new)
-            .map_err(|source| LoadError::Types { plugin: plugin.name.clone(), source })?;
-        let code = Arc::new(Code::new(digest.clone(), imports, Arc::clone(&self.engine), policy));
+            .map_err(|source| LoadError::Types {
+                plugin: plugin.name.clone(),
+                source,
+            })?;
+        let code = Arc::new(Code::new(
+            digest.clone(),
+            imports,
+            Arc::clone(&self.engine),
+            policy,
+        ));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, code| code.strong_count() > 0);
         known.insert(digest, Arc::downgrade(&code));
@@ -92,12 +114,19 @@ impl Runtime {
     }
 
     fn loaded(&self, digest: &str) -> Option<Arc<Code>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(digest).and_then(Weak::upgrade)
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(digest)
+            .and_then(Weak::upgrade)
     }
 }
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("engine", &self.engine).field("cache", &self.cache).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("engine", &self.engine)
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct UpstreamBody {
 }
 
 struct Lease {
-    connection: Connection,
+    connection: Box<Connection>,
     pool: Rc<Pool>,
     keep_alive: bool,
 }
@@ -34,7 +34,7 @@ enum State {
 }
 
 impl UpstreamBody {
-    pub(super) fn new(framing: Framing, keep_alive: bool, connection: Connection, pool: Rc<Pool>) -> Self {
+    pub(super) fn new(framing: Framing, keep_alive: bool, connection: Box<Connection>, pool: Rc<Pool>) -> Self {
         let state = match framing {
             Framing::None => State::End,
             Framing::Length(length) => State::Length(length),

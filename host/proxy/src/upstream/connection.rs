@@ -44,7 +44,7 @@ pub(super) enum ExchangeError {
 
 impl Connection {
     /// Opens a connection; gives up after [`CONNECT_TIMEOUT`].
-    pub(super) async fn open(pool: &Pool) -> Result<Self, UpstreamError> {
+    pub(super) async fn open(pool: &Pool) -> Result<Box<Self>, UpstreamError> {
         let failed = |source| UpstreamError::Connect { endpoint: pool.endpoint().to_string(), source };
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, pool.connect()).await {
             Ok(stream) => stream.map_err(failed)?,
@@ -53,7 +53,8 @@ impl Connection {
         stream.set_nodelay(true).map_err(failed)?;
         let (remote, local) = (stream.peer_addr().map_err(failed)?, stream.local_addr().map_err(failed)?);
         let buffer = BytesMut::with_capacity(READ);
-        Ok(Self { stream, buffer, sending: Sending::new(), remote, local })
+        // Boxed once: it moves between pool, exchange and body with every request.
+        Ok(Box::new(Self { stream, buffer, sending: Sending::new(), remote, local }))
     }
 
     /// True when the last exchange ended cleanly and the endpoint has neither closed nor spoken out of

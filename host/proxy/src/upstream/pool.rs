@@ -32,7 +32,7 @@ pub(crate) struct Pool {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     sweeps: u32,
 }
 
@@ -95,14 +95,14 @@ impl Pool {
     }
 
     /// Takes a connection back after its last response ended.
-    pub(super) fn give_back(&self, connection: Connection) {
+    pub(super) fn give_back(&self, connection: Box<Connection>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MAX_IDLE && connection.is_usable() {
             idle.push(Idle { connection, sweeps: 0 });
         }
     }
 
-    fn checkout(&self) -> Option<Connection> {
+    fn checkout(&self) -> Option<Box<Connection>> {
         loop {
             let idle = self.idle.borrow_mut().pop()?;
             if idle.connection.is_usable() {

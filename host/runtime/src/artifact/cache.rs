@@ -34,12 +34,22 @@ impl Cache {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let flavour = directory.join(format!("{:016x}", hasher.finish()));
-        let error = |source| RuntimeError::Cache { path: directory.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(&flavour).map_err(error)?;
+        let error = |source| RuntimeError::Cache {
+            path: directory.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&flavour)
+            .map_err(error)?;
         for path in [directory, &flavour] {
             own(path)?;
         }
-        Ok(Self { flavour, written: AtomicU64::new(0) })
+        Ok(Self {
+            flavour,
+            written: AtomicU64::new(0),
+        })
     }
 
     /// What was compiled from the bytes of this digest; `None` when there is nothing or it is damaged.
@@ -82,13 +92,17 @@ impl Cache {
     }
 
     fn path(&self, key: &str, extension: &str) -> PathBuf {
-        self.flavour.join(format!("{}.{extension}", key.trim_start_matches("sha256:")))
+        self.flavour
+            .join(format!("{}.{extension}", key.trim_start_matches("sha256:")))
     }
 }
 
 /// Refuses a directory that is not ours, or that others may write.
 fn own(path: &Path) -> Result<(), RuntimeError> {
-    let metadata = fs::metadata(path).map_err(|source| RuntimeError::Cache { path: path.to_owned(), source })?;
+    let metadata = fs::metadata(path).map_err(|source| RuntimeError::Cache {
+        path: path.to_owned(),
+        source,
+    })?;
     let problem = if metadata.uid() != rustix::process::geteuid().as_raw() {
         format!("belongs to user {}", metadata.uid())
     } else if metadata.mode() & 0o022 != 0 {
@@ -96,7 +110,10 @@ fn own(path: &Path) -> Result<(), RuntimeError> {
     } else {
         return Ok(());
     };
-    Err(RuntimeError::UnsafeCache { path: path.to_owned(), problem })
+    Err(RuntimeError::UnsafeCache {
+        path: path.to_owned(),
+        problem,
+    })
 }
 
 #[expect(unsafe_code, reason = "wasmtime cannot check native code; see SAFETY")]

@@ -8,10 +8,14 @@ use super::{Caller, Functions};
 
 pub(super) fn link(functions: &mut Functions<'_>) -> Result<()> {
     functions.func_wrap("now", |_: Caller<'_>, (): ()| {
-        Ok((nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),))
+        Ok((nanoseconds(
+            SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        ),))
     })?;
     let origin = Instant::now();
-    functions.func_wrap("monotonic", move |_: Caller<'_>, (): ()| Ok((nanoseconds(origin.elapsed()),)))
+    functions.func_wrap("monotonic", move |_: Caller<'_>, (): ()| {
+        Ok((nanoseconds(origin.elapsed()),))
+    })
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

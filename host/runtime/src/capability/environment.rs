@@ -15,7 +15,10 @@ pub(crate) struct Variable {
 pub(super) fn link(functions: &mut Functions<'_>) -> Result<()> {
     functions.func_wrap("get", |store: Caller<'_>, (name,): (WasmStr,)| {
         let name = name.to_str(&store)?;
-        let granted = store.data().current().and_then(|it| it.environment.iter().find(|it| it.name == name));
+        let granted = store
+            .data()
+            .current()
+            .and_then(|it| it.environment.iter().find(|it| it.name == name));
         Ok((granted.and_then(|variable| variable.value.clone()),))
     })
 }

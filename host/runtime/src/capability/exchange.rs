@@ -37,7 +37,11 @@ fn reply(mut store: Caller<'_>, (status, fields, body): (u16, Vec<Field>, Vec<u8
     };
     state.meter.keep(body.len())?;
     let headers = reply_fields(state, &fields)?;
-    state.exchange.stage_reply(Reply { status, headers, body: Bytes::from(body) });
+    state.exchange.stage_reply(Reply {
+        status,
+        headers,
+        body: Bytes::from(body),
+    });
     Ok(())
 }
 
@@ -45,7 +49,9 @@ fn reply_fields(state: &mut State, fields: &[Field]) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(fields.len().min(64));
     for field in fields {
         state.meter.keep(field.name.len() + field.value.len())?;
-        let parsed = HeaderName::from_bytes(field.name.as_bytes()).ok().zip(HeaderValue::from_bytes(&field.value).ok());
+        let parsed = HeaderName::from_bytes(field.name.as_bytes())
+            .ok()
+            .zip(HeaderValue::from_bytes(&field.value).ok());
         let added = match parsed {
             Some((name, value)) if !is_framing(&name) => headers.try_append(name, value).is_ok(),
             _ => false,
@@ -81,15 +87,24 @@ fn note_set(mut store: Caller<'_>, (key, value): (WasmStr, WasmList<u8>)) -> Res
 fn shared_get(store: Caller<'_>, (namespace, key): (WasmStr, WasmStr)) -> Result<(Option<Vec<u8>>,)> {
     let namespace = namespace.to_str(&store)?;
     let key = key.to_str(&store)?;
-    Ok((store.data().exchange.shared(&namespace, &key).map(|value| value.to_vec()),))
+    Ok((store
+        .data()
+        .exchange
+        .shared(&namespace, &key)
+        .map(|value| value.to_vec()),))
 }
 
-fn shared_set(mut store: Caller<'_>, (namespace, key, value): (WasmStr, WasmStr, WasmList<u8>)) -> Result<()> {
+fn shared_set(
+    mut store: Caller<'_>,
+    (namespace, key, value): (WasmStr, WasmStr, WasmList<u8>),
+) -> Result<()> {
     let namespace = namespace.to_str(&store)?.into_owned();
     let key = key.to_str(&store)?.into_owned();
     let value = Bytes::copy_from_slice(value.as_le_slice(&store));
     let state = store.data_mut();
-    state.meter.keep(namespace.len() + key.len() + value.len() + ENTRY_COST)?;
+    state
+        .meter
+        .keep(namespace.len() + key.len() + value.len() + ENTRY_COST)?;
     state.exchange.set_shared(&namespace, &key, value);
     Ok(())
 }
@@ -131,7 +146,10 @@ const fn protocol(version: Version) -> &'static str {
 
 /// Nanoseconds from the Unix epoch to `ago` before `now`; 0 for a clock set before it.
 fn since_epoch(now: SystemTime, ago: Duration) -> u64 {
-    now.duration_since(UNIX_EPOCH).ok().and_then(|now| now.checked_sub(ago)).map_or(0, nanoseconds)
+    now.duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|now| now.checked_sub(ago))
+        .map_or(0, nanoseconds)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

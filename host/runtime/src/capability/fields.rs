@@ -54,7 +54,9 @@ fn header<M: Message>(store: Caller<'_>, (name,): (WasmStr,)) -> Result<(Option<
         return Ok((M::pseudo(exchange, &name).map(|value| value.as_bytes().to_vec()),));
     }
     let mut values = M::fields(exchange).get_all(&*name).iter();
-    let Some(first) = values.next() else { return Ok((None,)) };
+    let Some(first) = values.next() else {
+        return Ok((None,));
+    };
     let mut joined = first.as_bytes().to_vec();
     for value in values {
         joined.extend_from_slice(b", ");
@@ -67,9 +69,16 @@ fn header_values<M: Message>(store: Caller<'_>, (name,): (WasmStr,)) -> Result<(
     let name = name.to_str(&store)?;
     let exchange = &store.data().exchange;
     if name.starts_with(':') {
-        return Ok((M::pseudo(exchange, &name).map(|value| value.as_bytes().to_vec()).into_iter().collect(),));
+        return Ok((M::pseudo(exchange, &name)
+            .map(|value| value.as_bytes().to_vec())
+            .into_iter()
+            .collect(),));
     }
-    Ok((M::fields(exchange).get_all(&*name).iter().map(|value| value.as_bytes().to_vec()).collect(),))
+    Ok((M::fields(exchange)
+        .get_all(&*name)
+        .iter()
+        .map(|value| value.as_bytes().to_vec())
+        .collect(),))
 }
 
 fn has_header<M: Message>(store: Caller<'_>, (name,): (WasmStr,)) -> Result<(bool,)> {
@@ -89,13 +98,18 @@ fn header_is<M: Message>(store: Caller<'_>, (name, value): (WasmStr, WasmStr)) -
     Ok((if name.starts_with(':') {
         M::pseudo(exchange, &name).is_some_and(|it| it == value)
     } else {
-        M::fields(exchange).get(&*name).is_some_and(|it| it.as_bytes() == value.as_bytes())
+        M::fields(exchange)
+            .get(&*name)
+            .is_some_and(|it| it.as_bytes() == value.as_bytes())
     },))
 }
 
 fn headers_block<M: Message>(store: Caller<'_>, (): ()) -> Result<(Vec<u8>,)> {
     let fields = M::fields(&store.data().exchange);
-    let size = fields.iter().map(|(name, value)| 6 + name.as_str().len() + value.len()).sum();
+    let size = fields
+        .iter()
+        .map(|(name, value)| 6 + name.as_str().len() + value.len())
+        .sum();
     let mut block = Vec::with_capacity(size);
     for (name, value) in fields {
         // Field names are far below 64 KiB: `http` bounds them.
@@ -129,7 +143,9 @@ fn remove_header<M: Message>(mut store: Caller<'_>, (name,): (WasmStr,)) -> Resu
 }
 
 fn set_headers<M: Message>(mut store: Caller<'_>, (fields,): (Vec<Field>,)) -> Result<()> {
-    fields.iter().try_for_each(|it| Edit::parse::<M>(&it.name, &it.value).set::<M>(store.data_mut()))
+    fields
+        .iter()
+        .try_for_each(|it| Edit::parse::<M>(&it.name, &it.value).set::<M>(store.data_mut()))
 }
 
 /// One edit, checked.
@@ -170,7 +186,10 @@ impl Edit {
         match self {
             Self::Field(name, value) => {
                 state.meter.keep(name.as_str().len() + value.len() + FIELD_COST)?;
-                if M::fields_mut(&mut state.exchange).try_insert(name, value).is_err() {
+                if M::fields_mut(&mut state.exchange)
+                    .try_insert(name, value)
+                    .is_err()
+                {
                     left_out(state, "field", "the message has too many fields");
                 }
             }
@@ -189,7 +208,10 @@ impl Edit {
         match self {
             Self::Field(name, value) => {
                 state.meter.keep(name.as_str().len() + value.len() + FIELD_COST)?;
-                if M::fields_mut(&mut state.exchange).try_append(name, value).is_err() {
+                if M::fields_mut(&mut state.exchange)
+                    .try_append(name, value)
+                    .is_err()
+                {
                     left_out(state, "field", "the message has too many fields");
                 }
             }

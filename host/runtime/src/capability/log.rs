@@ -7,7 +7,9 @@ use super::{Caller, Functions};
 use crate::bindings::log::Level;
 
 pub(super) fn link(functions: &mut Functions<'_>) -> Result<()> {
-    functions.func_wrap("enabled", |_: Caller<'_>, (level,): (Level,)| Ok((enabled(level),)))?;
+    functions.func_wrap("enabled", |_: Caller<'_>, (level,): (Level,)| {
+        Ok((enabled(level),))
+    })?;
     functions.func_wrap("write", write)
 }
 
@@ -44,7 +46,9 @@ fn enabled(level: Level) -> bool {
 
 /// The first part of a message, cut between characters.
 fn bounded(message: &str) -> &str {
-    message.get(..message.floor_char_boundary(LONGEST_LINE)).unwrap_or_default()
+    message
+        .get(..message.floor_char_boundary(LONGEST_LINE))
+        .unwrap_or_default()
 }
 
 const LONGEST_LINE: usize = 8 << 10;

@@ -5,7 +5,9 @@ use wasmtime::Result;
 use super::{Caller, Functions};
 
 pub(super) fn link(functions: &mut Functions<'_>) -> Result<()> {
-    functions.func_wrap("next", |_: Caller<'_>, (): ()| Ok((getrandom::u64().map_err(Unavailable)?,)))?;
+    functions.func_wrap("next", |_: Caller<'_>, (): ()| {
+        Ok((getrandom::u64().map_err(Unavailable)?,))
+    })?;
     functions.func_wrap("bytes", |mut store: Caller<'_>, (len,): (u32,)| {
         let len = len as usize;
         // Before the buffer exists: the length is the guest's word.

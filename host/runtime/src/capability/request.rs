@@ -17,17 +17,26 @@ pub(super) fn link(functions: &mut Functions<'_>) -> Result<()> {
     fields::link::<Request>(functions)?;
     functions.func_wrap("method", |store: Caller<'_>, (): ()| pseudo(&store, ":method"))?;
     functions.func_wrap("scheme", |store: Caller<'_>, (): ()| pseudo(&store, ":scheme"))?;
-    functions.func_wrap("authority", |store: Caller<'_>, (): ()| pseudo(&store, ":authority"))?;
+    functions.func_wrap("authority", |store: Caller<'_>, (): ()| {
+        pseudo(&store, ":authority")
+    })?;
     functions.func_wrap("path", |store: Caller<'_>, (): ()| pseudo(&store, ":path"))?;
-    functions.func_wrap("set-method", |store: Caller<'_>, (value,): (WasmStr,)| set(store, ":method", &value))?;
-    functions
-        .func_wrap("set-authority", |store: Caller<'_>, (value,): (WasmStr,)| set(store, ":authority", &value))?;
-    functions.func_wrap("set-path", |store: Caller<'_>, (value,): (WasmStr,)| set(store, ":path", &value))?;
+    functions.func_wrap("set-method", |store: Caller<'_>, (value,): (WasmStr,)| {
+        set(store, ":method", &value)
+    })?;
+    functions.func_wrap("set-authority", |store: Caller<'_>, (value,): (WasmStr,)| {
+        set(store, ":authority", &value)
+    })?;
+    functions.func_wrap("set-path", |store: Caller<'_>, (value,): (WasmStr,)| {
+        set(store, ":path", &value)
+    })?;
     functions.func_wrap("path-starts-with", path_starts_with)
 }
 
 fn pseudo(store: &Caller<'_>, name: &str) -> Result<(String,)> {
-    Ok((Request::pseudo(&store.data().exchange, name).unwrap_or_default().into_owned(),))
+    Ok((Request::pseudo(&store.data().exchange, name)
+        .unwrap_or_default()
+        .into_owned(),))
 }
 
 fn set(mut store: Caller<'_>, name: &str, value: &WasmStr) -> Result<()> {
@@ -42,7 +51,14 @@ fn set(mut store: Caller<'_>, name: &str, value: &WasmStr) -> Result<()> {
 
 fn path_starts_with(store: Caller<'_>, (prefix,): (WasmStr,)) -> Result<(bool,)> {
     let prefix = prefix.to_str(&store)?;
-    Ok((store.data().exchange.request.uri.path().as_bytes().starts_with(prefix.as_bytes()),))
+    Ok((store
+        .data()
+        .exchange
+        .request
+        .uri
+        .path()
+        .as_bytes()
+        .starts_with(prefix.as_bytes()),))
 }
 
 impl Message for Request {

@@ -15,7 +15,12 @@ struct Response;
 pub(super) fn link(functions: &mut Functions<'_>) -> Result<()> {
     fields::link::<Response>(functions)?;
     functions.func_wrap("status", |store: Caller<'_>, (): ()| {
-        Ok((store.data().exchange.response.status.map_or(0, |status| status.as_u16()),))
+        Ok((store
+            .data()
+            .exchange
+            .response
+            .status
+            .map_or(0, |status| status.as_u16()),))
     })?;
     functions.func_wrap("set-status", |mut store: Caller<'_>, (status,): (u16,)| {
         let state = store.data_mut();
@@ -40,7 +45,9 @@ fn set_status(exchange: &mut ExchangeState, status: u16) -> bool {
 
 /// A status that ends an exchange.
 pub(super) fn final_status(status: u16) -> Option<StatusCode> {
-    StatusCode::from_u16(status).ok().filter(|status| !status.is_informational())
+    StatusCode::from_u16(status)
+        .ok()
+        .filter(|status| !status.is_informational())
 }
 
 impl Message for Response {

@@ -40,16 +40,21 @@ pub trait SinkOpener: Send + Sync {
 }
 
 pub(super) fn link(functions: &mut Functions<'_>) -> Result<()> {
-    functions.func_wrap("write", |store: Caller<'_>, (index, record): (u32, WasmList<u8>)| {
-        let used = store.data().current();
-        let sink = used.and_then(|it| it.sinks.get(usize::try_from(index).ok()?));
-        let written = match sink {
-            None => Err(Error::Unknown),
-            Some(sink) => sink.write(record.as_le_slice(&store)).map_err(|error| match error {
-                SinkError::Full => Error::Full,
-                SinkError::TooLarge => Error::TooLarge,
-            }),
-        };
-        Ok((written,))
-    })
+    functions.func_wrap(
+        "write",
+        |store: Caller<'_>, (index, record): (u32, WasmList<u8>)| {
+            let used = store.data().current();
+            let sink = used.and_then(|it| it.sinks.get(usize::try_from(index).ok()?));
+            let written = match sink {
+                None => Err(Error::Unknown),
+                Some(sink) => sink
+                    .write(record.as_le_slice(&store))
+                    .map_err(|error| match error {
+                        SinkError::Full => Error::Full,
+                        SinkError::TooLarge => Error::TooLarge,
+                    }),
+            };
+            Ok((written,))
+        },
+    )
 }

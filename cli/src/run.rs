@@ -1,0 +1,123 @@
+//! `weir run`: manifests in, traffic served, changes followed, until SIGTERM.
+
+mod live;
+mod transition;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+use weir_discovery::Watch;
+use weir_gateway::{FileSinks, admin};
+use weir_proxy::FleetConfig;
+use weir_runtime::{EngineConfig, Runtime, RuntimeConfig};
+
+use crate::args::{LogFormat, Run, WasmPool};
+use crate::report;
+use live::Live;
+
+pub(crate) fn run(options: &Run, log: LogFormat) -> anyhow::Result<ExitCode> {
+    start_log(log);
+    // The workers have threads and runtimes of their own; this one applies configuration.
+    let control = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    control.block_on(serve(options))
+}
+
+async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let admin_socket = admin::bind(options.admin).await.with_context(|| {
+        format!("cannot listen on the admin address {}; choose another with --admin", options.admin)
+    })?;
+    let (view, shown) = watch::channel(admin::View::default());
+    let admin = tokio::spawn(admin::serve(admin_socket, shown));
+
+    let mut watch = Watch::new()?;
+    let mut live = Live::new(runtime(options)?, fleet(options), view);
+    if let Err(problems) = follow(&mut watch, &mut live, options).await {
+        problems.iter().for_each(|problem| report::error(problem));
+        report::error("nothing to serve yet: mend this and start again; `weir validate` checks without serving");
+        return Ok(ExitCode::FAILURE);
+    }
+    let stopped = loop {
+        tokio::select! {
+            () = watch.changed() => {
+                // Said already, on stderr and in the status; the last good configuration stays.
+                let _ = follow(&mut watch, &mut live, options).await;
+            }
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+        }
+    };
+    tracing::info!(signal = stopped, grace = options.grace, "draining");
+    live.drain(Duration::from_secs(options.grace.into())).await;
+    admin.abort();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Applies what the files say now, and watches what it names.
+async fn follow(watch: &mut Watch, live: &mut Live, options: &Run) -> Result<(), Vec<String>> {
+    // Watched before they are read: a change in between is a change after.
+    let paths = &options.manifests.paths;
+    let plugins = live.plugin_files().to_vec();
+    let watched = paths.iter().chain(&plugins).map(PathBuf::as_path);
+    if let Err(error) = watch.follow(watched.filter(|path| is_watchable(path))) {
+        tracing::warn!(%error, "changes may go unnoticed");
+    }
+    let outcome = live.reload(paths).await;
+    if live.plugin_files() != plugins {
+        let watched = paths.iter().chain(live.plugin_files()).map(PathBuf::as_path);
+        if let Err(error) = watch.follow(watched.filter(|path| is_watchable(path))) {
+            tracing::warn!(%error, "changes may go unnoticed");
+        }
+    }
+    outcome
+}
+
+/// A path that does not exist is reported by whoever reads it.
+fn is_watchable(path: &Path) -> bool {
+    path.exists() || path.parent().is_some_and(|folder| folder.is_dir())
+}
+
+fn runtime(options: &Run) -> anyhow::Result<Arc<Runtime>> {
+    let config = RuntimeConfig {
+        engine: match options.wasm_pool {
+            WasmPool::Default => EngineConfig::default(),
+            WasmPool::Small => EngineConfig::small(),
+        },
+        cache_dir: options.cache_dir.clone().or_else(default_cache_dir),
+        sinks: Arc::new(FileSinks::default()),
+        environment: Arc::new(std::env::vars_os().filter_map(text_pair).collect::<HashMap<_, _>>()),
+    };
+    Ok(Arc::new(Runtime::new(config)?))
+}
+
+fn text_pair((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}
+
+fn default_cache_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
+    Some(cache.join("weir"))
+}
+
+fn fleet(options: &Run) -> FleetConfig {
+    let default = FleetConfig::default();
+    FleetConfig { workers: options.workers.map_or(default.workers, usize::from), ..default }
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

@@ -1,0 +1,28 @@
+//! ReferenceGrants: which references may leave their namespace.
+
+use weir_crds::Kind;
+
+use crate::input::Input;
+
+/// Whether an HTTPRoute of one namespace may refer to an object of another.
+pub(crate) fn allows(input: &Input, from_namespace: &str, kind: Kind, namespace: &str, name: &str) -> bool {
+    if from_namespace == namespace {
+        return true;
+    }
+    let grants = input
+        .reference_grants
+        .iter()
+        .filter(|it| it.metadata.namespace() == namespace);
+    grants.into_iter().any(|grant| {
+        let route = Kind::HTTPRoute;
+        let from = grant.spec.from.iter().any(|from| {
+            from.group == route.group() && from.kind == route.as_str() && from.namespace == from_namespace
+        });
+        let to = grant.spec.to.iter().any(|to| {
+            to.group == kind.group()
+                && to.kind == kind.as_str()
+                && to.name.as_deref().is_none_or(|it| it == name)
+        });
+        from && to
+    })
+}

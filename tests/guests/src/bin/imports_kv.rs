@@ -1,0 +1,24 @@
+//! Imports a capability that is specified but not offered yet.
+
+use weir_sdk::{Exchange, HeadAction, Phases, Policy, kv};
+
+struct ImportsKv;
+
+impl Policy for ImportsKv {
+    fn configure(_: &[u8]) -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    fn phases(&self) -> Phases {
+        Phases::REQUEST_HEAD
+    }
+
+    fn on_request_head(&self, exchange: &mut Exchange) -> HeadAction {
+        if let Some(entry) = kv::get("key") {
+            exchange.request.set_header("x-kv", entry.value);
+        }
+        HeadAction::Next
+    }
+}
+
+weir_sdk::policy!(ImportsKv);
