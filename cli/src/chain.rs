@@ -9,8 +9,8 @@ use crate::args::{Chain, Output};
 use crate::{manifest, report};
 
 pub(crate) fn run(options: &Chain) -> anyhow::Result<ExitCode> {
-    let translated =
-        manifest::translate(&options.manifests.paths).map_err(|problems| anyhow!(problems.join("\nerror: ")))?;
+    let translated = manifest::translate(&options.manifests.paths)
+        .map_err(|problems| anyhow!(problems.join("\nerror: ")))?;
     let gateways = &translated.output.chains;
     match options.output {
         Output::Json => report::print(&format!("{}\n", serde_json::to_string_pretty(gateways)?)),
@@ -22,7 +22,11 @@ pub(crate) fn run(options: &Chain) -> anyhow::Result<ExitCode> {
                 }
                 for route in &gateway.routes {
                     let on = route.listeners.join(", ");
-                    report::print(&format!("\nroute {} (after the chain of {on})\n{}", route.name, text(route)));
+                    report::print(&format!(
+                        "\nroute {} (after the chain of {on})\n{}",
+                        route.name,
+                        text(route)
+                    ));
                 }
             }
         }
@@ -52,10 +56,16 @@ fn text(chain: &ChainView) -> String {
                 ]
             })
             .collect();
-        text.push_str(&report::table(["  #", "FILTER", "PLUGIN", "STAGE", "FAILS", "FROM"], &rows));
+        text.push_str(&report::table(
+            ["  #", "FILTER", "PLUGIN", "STAGE", "FAILS", "FROM"],
+            &rows,
+        ));
     }
     for lost in &chain.overridden {
-        text.push_str(&format!("  {}: {} gave way to {}: {}\n", lost.field, lost.loser, lost.winner, lost.why));
+        text.push_str(&format!(
+            "  {}: {} gave way to {}: {}\n",
+            lost.field, lost.loser, lost.winner, lost.why
+        ));
     }
     text
 }

@@ -21,15 +21,25 @@ pub(crate) fn translate(paths: &[PathBuf]) -> Result<Translated, Vec<String>> {
     let files = weir_discovery::read(paths).map_err(lines)?;
     let files: Vec<SourceFile> = files
         .into_iter()
-        .map(|file| SourceFile { folder: folder(&file.path), path: file.path, text: file.text })
+        .map(|file| SourceFile {
+            folder: folder(&file.path),
+            path: file.path,
+            text: file.text,
+        })
         .collect();
     let parsed = weir_translate::parse(&files);
     if parsed.has_errors() {
-        let errors = parsed.diagnostics.iter().filter(|it| it.severity == Severity::Error);
+        let errors = parsed
+            .diagnostics
+            .iter()
+            .filter(|it| it.severity == Severity::Error);
         return Err(errors.map(ToString::to_string).collect());
     }
     let output = weir_translate::translate(&Input::new(Scope::Files, parsed.objects));
-    Ok(Translated { output, notices: parsed.diagnostics })
+    Ok(Translated {
+        output,
+        notices: parsed.diagnostics,
+    })
 }
 
 /// The absolute folder of a file, where relative paths in its objects start.

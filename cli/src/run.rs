@@ -4,6 +4,7 @@ mod live;
 mod transition;
 
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +26,10 @@ use live::Live;
 pub(crate) fn run(options: &Run, log: LogFormat) -> anyhow::Result<ExitCode> {
     start_log(log);
     // The workers have threads and runtimes of their own; this one applies configuration.
-    let control = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let control = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     control.block_on(serve(options))
 }
 
@@ -33,7 +37,10 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let admin_socket = admin::bind(options.admin).await.with_context(|| {
-        format!("cannot listen on the admin address {}; choose another with --admin", options.admin)
+        format!(
+            "cannot listen on the admin address {}; choose another with --admin",
+            options.admin
+        )
     })?;
     let (view, shown) = watch::channel(admin::View::default());
     let admin = tokio::spawn(admin::serve(admin_socket, shown));
@@ -42,14 +49,17 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
     let mut live = Live::new(runtime(options)?, fleet(options), view);
     if let Err(problems) = follow(&mut watch, &mut live, options).await {
         problems.iter().for_each(|problem| report::error(problem));
-        report::error("nothing to serve yet: mend this and start again; `weir validate` checks without serving");
+        report::error(
+            "nothing to serve yet: mend this and start again; `weir validate` checks without serving",
+        );
         return Ok(ExitCode::FAILURE);
     }
     let stopped = loop {
         tokio::select! {
             () = watch.changed() => {
-                // Said already, on stderr and in the status; the last good configuration stays.
-                let _ = follow(&mut watch, &mut live, options).await;
+                for problem in follow(&mut watch, &mut live, options).await.err().unwrap_or_default() {
+                    tracing::error!("not live, the last good configuration stays: {problem}");
+                }
             }
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
@@ -93,7 +103,11 @@ fn runtime(options: &Run) -> anyhow::Result<Arc<Runtime>> {
         },
         cache_dir: options.cache_dir.clone().or_else(default_cache_dir),
         sinks: Arc::new(FileSinks::default()),
-        environment: Arc::new(std::env::vars_os().filter_map(text_pair).collect::<HashMap<_, _>>()),
+        environment: Arc::new(
+            std::env::vars_os()
+                .filter_map(text_pair)
+                .collect::<HashMap<_, _>>(),
+        ),
     };
     Ok(Arc::new(Runtime::new(config)?))
 }
@@ -103,19 +117,30 @@ fn text_pair((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<
 }
 
 fn default_cache_dir() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
     Some(cache.join("weir"))
 }
 
 fn fleet(options: &Run) -> FleetConfig {
     let default = FleetConfig::default();
-    FleetConfig { workers: options.workers.map_or(default.workers, usize::from), ..default }
+    FleetConfig {
+        workers: options.workers.map_or(default.workers, usize::from),
+        ..default
+    }
 }
 
 fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -35,10 +35,18 @@ pub(crate) struct GatewayReport {
 }
 
 pub(crate) fn run(options: &Status) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let answer = runtime.block_on(admin::fetch(options.admin, "/status")).with_context(|| {
-        format!("no gateway answers at {}; is `weir run` up, with that --admin address?", options.admin)
-    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let answer = runtime
+        .block_on(admin::fetch(options.admin, "/status"))
+        .with_context(|| {
+            format!(
+                "no gateway answers at {}; is `weir run` up, with that --admin address?",
+                options.admin
+            )
+        })?;
     match options.output {
         Output::Json => report::print(&String::from_utf8_lossy(&answer)),
         Output::Text => report::print(&text(&serde_json::from_slice(&answer)?)),
@@ -51,7 +59,10 @@ fn text(status: &StatusReport) -> String {
     for gateway in &status.gateways {
         let revision = gateway.revision.as_deref().unwrap_or("none");
         let addresses = gateway.addresses.join(", ");
-        text.push_str(&format!("Gateway {} serves revision {revision} on {addresses}\n", gateway.name));
+        text.push_str(&format!(
+            "Gateway {} serves revision {revision} on {addresses}\n",
+            gateway.name
+        ));
     }
     if !status.problems.is_empty() {
         text.push_str("\nThe newest configuration is not live; the last good one stays:\n");
@@ -66,12 +77,21 @@ fn text(status: &StatusReport) -> String {
 }
 
 fn rows(object: &Value) -> Vec<[String; 6]> {
-    let Ok(status) = serde_json::from_value::<ObjectStatus>(object.clone()) else { return Vec::new() };
+    let Ok(status) = serde_json::from_value::<ObjectStatus>(object.clone()) else {
+        return Vec::new();
+    };
     let row = |(part, condition): (String, &weir_translate::Condition)| {
         let reason = condition.reason.clone();
         // A message may quote a plugin's backtrace: one line is enough here, `-o json` has it all.
         let message = condition.message.lines().next().unwrap_or_default().to_owned();
-        [status.object(), part, condition.type_.clone(), condition.status.clone(), reason, message]
+        [
+            status.object(),
+            part,
+            condition.type_.clone(),
+            condition.status.clone(),
+            reason,
+            message,
+        ]
     };
     status.all_conditions().map(row).collect()
 }

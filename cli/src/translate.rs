@@ -8,7 +8,8 @@ use crate::args::Manifests;
 use crate::{manifest, report};
 
 pub(crate) fn run(options: &Manifests) -> anyhow::Result<ExitCode> {
-    let translated = manifest::translate(&options.paths).map_err(|problems| anyhow!(problems.join("\nerror: ")))?;
+    let translated =
+        manifest::translate(&options.paths).map_err(|problems| anyhow!(problems.join("\nerror: ")))?;
     for document in &translated.output.documents {
         report::print(&format!("---\n{}", document.to_yaml()?));
     }

@@ -25,7 +25,14 @@ pub(crate) fn run(options: &Manifests) -> anyhow::Result<ExitCode> {
         report::print("valid\n");
         return Ok(ExitCode::SUCCESS);
     }
-    let (count, noun) = (problems.len(), if problems.len() == 1 { "problem" } else { "problems" });
+    let (count, noun) = (
+        problems.len(),
+        if problems.len() == 1 {
+            "problem"
+        } else {
+            "problems"
+        },
+    );
     report::print(&format!("{count} {noun}\n"));
     Ok(ExitCode::FAILURE)
 }
@@ -35,7 +42,9 @@ fn problems(translated: &Translated) -> Vec<String> {
     let conditions = translated.output.statuses.iter().flat_map(refusals);
     let lowering = translated.output.documents.iter().flat_map(|document| {
         let diagnostics = weir_config::lower(document).err().unwrap_or_default();
-        diagnostics.into_iter().map(|it| format!("Gateway {}: {it}", document.gateway))
+        diagnostics
+            .into_iter()
+            .map(|it| format!("Gateway {}: {it}", document.gateway))
     });
     let mut problems: Vec<String> = conditions.chain(lowering).collect();
     problems.dedup();
@@ -47,11 +56,19 @@ pub(crate) fn refusals(status: &ObjectStatus) -> Vec<String> {
     let complaint = |(part, condition): (String, &weir_translate::Condition)| {
         // `Conflicted` and its like are bad news when they are true.
         let bad_when_true = matches!(condition.type_.as_str(), "Conflicted" | "OverlappingTLSConfig");
-        let overridden = condition.reason == "Overridden" || condition.reason == "PartiallyValid" && condition.is_true();
+        let overridden =
+            condition.reason == "Overridden" || condition.reason == "PartiallyValid" && condition.is_true();
         if condition.is_true() == bad_when_true && !overridden {
             let object = status.object();
-            let part = if part.is_empty() { part } else { format!(" ({part})") };
-            return Some(format!("{object}{part}: {} {}: {}", condition.type_, condition.reason, condition.message));
+            let part = if part.is_empty() {
+                part
+            } else {
+                format!(" ({part})")
+            };
+            return Some(format!(
+                "{object}{part}: {} {}: {}",
+                condition.type_, condition.reason, condition.message
+            ));
         }
         None
     };

@@ -42,7 +42,10 @@ struct Running {
 
 impl Live {
     pub(super) fn new(runtime: Arc<Runtime>, fleet: FleetConfig, view: watch::Sender<View>) -> Self {
-        let builtins = weir_plugins::BUILTINS.iter().map(|it| (it.name, it.component)).collect();
+        let builtins = weir_plugins::BUILTINS
+            .iter()
+            .map(|it| (it.name, it.component))
+            .collect();
         Self {
             runtime,
             builtins: Arc::new(builtins),
@@ -82,11 +85,12 @@ impl Live {
             }
             Err(mistakes) => problems = mistakes,
         }
-        for problem in &problems {
-            tracing::error!("{problem}");
-        }
         self.publish(&problems);
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
     }
 
     /// Lets every gateway finish what is in flight.
@@ -104,28 +108,48 @@ impl Live {
         let snapshot = match weir_config::lower(document) {
             Ok(snapshot) => snapshot,
             Err(diagnostics) => {
-                return diagnostics.iter().map(|it| format!("Gateway {}: {it}", document.gateway)).collect();
+                return diagnostics
+                    .iter()
+                    .map(|it| format!("Gateway {}: {it}", document.gateway))
+                    .collect();
             }
         };
-        self.plugin_files.extend(snapshot.plugins.iter().filter_map(|plugin| match &plugin.source {
-            PluginSource::File(path) => Some(path.clone()),
-            PluginSource::Builtin(_) => None,
-        }));
-        let listeners: Vec<SocketAddr> =
-            snapshot.listeners.iter().map(|it| SocketAddr::new(it.address, it.port)).collect();
+        self.plugin_files
+            .extend(snapshot.plugins.iter().filter_map(|plugin| match &plugin.source {
+                PluginSource::File(path) => Some(path.clone()),
+                PluginSource::Builtin(_) => None,
+            }));
+        let listeners: Vec<SocketAddr> = snapshot
+            .listeners
+            .iter()
+            .map(|it| SocketAddr::new(it.address, it.port))
+            .collect();
         let plugins = plugin_names(&snapshot);
         let revision = snapshot.revision;
         let running = match self.running(document) {
             Ok(running) => running,
-            Err(error) => return vec![format!("Gateway {}: cannot start workers: {error}", document.gateway)],
+            Err(error) => {
+                return vec![format!(
+                    "Gateway {}: cannot start workers: {error}",
+                    document.gateway
+                )];
+            }
         };
         match running.gateway.apply(snapshot).await {
             Ok(changed) => {
                 running.document = document.to_yaml().unwrap_or_default();
-                running.addresses = listeners.iter().filter_map(|it| running.gateway.bound(*it)).collect();
+                running.addresses = listeners
+                    .iter()
+                    .filter_map(|it| running.gateway.bound(*it))
+                    .collect();
                 running.addresses.dedup();
                 if changed {
-                    let on = running.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                    let on = running
+                        .addresses
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", ");
                     tracing::info!(gateway = document.gateway, %revision, on, "live");
                 }
                 self.programmed(document, &plugins, &format!("revision {revision} is live"));
@@ -133,9 +157,15 @@ impl Live {
             }
             Err(failures) => {
                 let live = running.gateway.live();
-                let kept = live.map_or_else(|| "nothing is served yet".to_owned(), |it| format!("revision {it} stays"));
+                let kept = live.map_or_else(
+                    || "nothing is served yet".to_owned(),
+                    |it| format!("revision {it} stays"),
+                );
                 self.refused(document, &failures, &kept);
-                failures.iter().map(|failure| format!("Gateway {}: {failure}", document.gateway)).collect()
+                failures
+                    .iter()
+                    .map(|failure| format!("Gateway {}: {failure}", document.gateway))
+                    .collect()
             }
         }
     }
@@ -144,15 +174,25 @@ impl Live {
         match self.gateways.entry(document.gateway.clone()) {
             std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
             std::collections::btree_map::Entry::Vacant(slot) => {
-                let gateway = Gateway::start(&self.fleet, Arc::clone(&self.runtime), Arc::clone(&self.builtins))?;
-                Ok(slot.insert(Running { gateway, document: String::new(), addresses: Vec::new() }))
+                let gateway =
+                    Gateway::start(&self.fleet, Arc::clone(&self.runtime), Arc::clone(&self.builtins))?;
+                Ok(slot.insert(Running {
+                    gateway,
+                    document: String::new(),
+                    addresses: Vec::new(),
+                }))
             }
         }
     }
 
     async fn stop_removed(&mut self, documents: &[Document]) {
         let is_gone = |name: &String| !documents.iter().any(|document| document.gateway == *name);
-        let gone: Vec<String> = self.gateways.keys().filter(|name| is_gone(name)).cloned().collect();
+        let gone: Vec<String> = self
+            .gateways
+            .keys()
+            .filter(|name| is_gone(name))
+            .cloned()
+            .collect();
         for name in gone {
             if let Some(running) = self.gateways.remove(&name) {
                 tracing::info!(gateway = name, "removed: draining");
@@ -173,7 +213,11 @@ impl Live {
     }
 
     fn refused(&mut self, document: &Document, failures: &[Failure], kept: &str) {
-        let reasons = failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let reasons = failures
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ");
         for status in &mut self.objects {
             let name = path(status);
             if status.kind == "Gateway" && name == document.gateway {
@@ -197,9 +241,16 @@ impl Live {
         }
     }
 
-    /// Says on stderr what the conditions refuse, once.
+    /// Says on stderr what the conditions refuse, once. What keeps a Gateway from being programmed is said
+    /// by whoever called for the reload.
     fn complain(&mut self) {
-        let complaints: Vec<String> = self.objects.iter().flat_map(refusals).collect();
+        let said_elsewhere = |complaint: &String| complaint.contains(": Programmed ");
+        let complaints = self
+            .objects
+            .iter()
+            .flat_map(refusals)
+            .filter(|it| !said_elsewhere(it));
+        let complaints: Vec<String> = complaints.collect();
         for complaint in complaints.iter().filter(|it| !self.complaints.contains(it)) {
             tracing::warn!("{complaint}");
         }
@@ -207,15 +258,22 @@ impl Live {
     }
 
     fn publish(&mut self, problems: &[String]) {
-        let mut objects: Vec<_> =
-            self.objects.iter().filter_map(|status| serde_json::to_value(status).ok()).collect();
+        let mut objects: Vec<_> = self
+            .objects
+            .iter()
+            .filter_map(|status| serde_json::to_value(status).ok())
+            .collect();
         self.transitions.stamp(&mut objects, SystemTime::now());
         let gateways = self.gateways.iter().map(|(name, running)| GatewayReport {
             name: name.clone(),
             revision: running.gateway.live().map(|it| it.to_string()),
             addresses: running.addresses.iter().map(ToString::to_string).collect(),
         });
-        let report = StatusReport { gateways: gateways.collect(), problems: problems.to_vec(), objects };
+        let report = StatusReport {
+            gateways: gateways.collect(),
+            problems: problems.to_vec(),
+            objects,
+        };
         let documents = self.gateways.values().map(|it| format!("---\n{}", it.document));
         self.view.send_replace(View {
             ready: self.gateways.values().any(|it| it.gateway.live().is_some()),

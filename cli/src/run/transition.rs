@@ -27,7 +27,9 @@ impl Transitions {
     fn visit(&self, path: &str, value: &mut Value, now: &str, seen: &mut HashMap<String, (String, String)>) {
         match value {
             Value::Object(fields) => {
-                if let (Some(Value::String(kind)), Some(Value::String(status))) = (fields.get("type"), fields.get("status")) {
+                if let (Some(Value::String(kind)), Some(Value::String(status))) =
+                    (fields.get("type"), fields.get("status"))
+                {
                     let key = format!("{path} {kind}");
                     let known = self.since.get(&key).filter(|(was, _)| was == status);
                     let since = known.map_or_else(|| now.to_owned(), |(_, since)| since.clone());
@@ -41,7 +43,9 @@ impl Transitions {
             }
             // Conditions are told apart by their type, other entries by their position.
             Value::Array(items) if path.ends_with("/conditions") => {
-                items.iter_mut().for_each(|item| self.visit(path, item, now, seen));
+                items
+                    .iter_mut()
+                    .for_each(|item| self.visit(path, item, now, seen));
             }
             Value::Array(items) => {
                 for (at, item) in items.iter_mut().enumerate() {
@@ -62,15 +66,23 @@ mod tests {
     use super::*;
 
     fn times(objects: &[Value]) -> Vec<&str> {
-        let conditions = objects[0]["status"]["parents"][0]["conditions"].as_array().unwrap();
-        conditions.iter().map(|it| it["lastTransitionTime"].as_str().unwrap()).collect()
+        let conditions = objects[0]["status"]["parents"][0]["conditions"]
+            .as_array()
+            .unwrap();
+        conditions
+            .iter()
+            .map(|it| it["lastTransitionTime"].as_str().unwrap())
+            .collect()
     }
 
     #[test]
     fn a_time_changes_only_with_the_status() {
         let object = |accepted: &str| {
-            let conditions = json!([{"type": "Accepted", "status": accepted}, {"type": "ResolvedRefs", "status": "True"}]);
-            [json!({"kind": "HTTPRoute", "metadata": {"name": "a"}, "status": {"parents": [{"conditions": conditions}]}})]
+            let conditions =
+                json!([{"type": "Accepted", "status": accepted}, {"type": "ResolvedRefs", "status": "True"}]);
+            [
+                json!({"kind": "HTTPRoute", "metadata": {"name": "a"}, "status": {"parents": [{"conditions": conditions}]}}),
+            ]
         };
         let mut transitions = Transitions::default();
         let start = SystemTime::UNIX_EPOCH;

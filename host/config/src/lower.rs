@@ -16,7 +16,9 @@ use crate::document::{self, Document};
 /// # Errors
 /// Every defect found, never only the first; the document is then unusable as a whole.
 pub fn lower(document: &Document) -> Result<model::Snapshot, Vec<Diagnostic>> {
-    let mut lowering = Lowering { diagnostics: Vec::new() };
+    let mut lowering = Lowering {
+        diagnostics: Vec::new(),
+    };
     let snapshot = lowering.document(document);
     match snapshot {
         Some(snapshot) if lowering.diagnostics.is_empty() => Ok(snapshot),
@@ -36,7 +38,11 @@ impl Lowering {
         if document.version != Document::VERSION {
             self.defect(
                 "version",
-                format!("{:?} is not understood; write {}", document.version, Document::VERSION),
+                format!(
+                    "{:?} is not understood; write {}",
+                    document.version,
+                    Document::VERSION
+                ),
             );
         }
         let plugins = self.names("plugins", document.plugins.iter().map(|it| it.name.as_str()));
@@ -45,19 +51,27 @@ impl Lowering {
         let routes = self.names("routes", document.routes.iter().map(|it| it.name.as_str()));
         self.names("listeners", document.listeners.iter().map(|it| it.name.as_str()));
 
-        let lowered_plugins: Vec<_> =
-            self.each("plugins", &document.plugins, |this, at, plugin| this.plugin(at, plugin));
+        let lowered_plugins: Vec<_> = self.each("plugins", &document.plugins, |this, at, plugin| {
+            this.plugin(at, plugin)
+        });
         let snapshot = model::Snapshot {
             revision: revision(document),
             gateway: document.gateway.clone(),
             filters: self.each("filters", &document.filters, |this, at, filter| {
                 let plugin = this.reference(&format!("{at}.plugin"), &plugins, &filter.plugin)?;
-                this.filter(at, filter, model::PluginIndex(plugin), lowered_plugins.get(plugin)?)
+                this.filter(
+                    at,
+                    filter,
+                    model::PluginIndex(plugin),
+                    lowered_plugins.get(plugin)?,
+                )
             }),
             routes: self.each("routes", &document.routes, |this, at, route| {
                 this.route(at, route, &filters, &clusters)
             }),
-            clusters: self.each("clusters", &document.clusters, |_, _, cluster| Some(lower_cluster(cluster))),
+            clusters: self.each("clusters", &document.clusters, |_, _, cluster| {
+                Some(lower_cluster(cluster))
+            }),
             listeners: self.each("listeners", &document.listeners, |this, at, listener| {
                 this.listener(at, listener, &filters, &routes)
             }),
@@ -97,7 +111,9 @@ impl Lowering {
         filters: &Names<'_>,
         clusters: &Names<'_>,
     ) -> Option<model::Route> {
-        let hostnames = self.each(&format!("{at}.hostnames"), &route.hostnames, |this, at, host| this.parse(at, host));
+        let hostnames = self.each(&format!("{at}.hostnames"), &route.hostnames, |this, at, host| {
+            this.parse(at, host)
+        });
         let mut matches = self.each(&format!("{at}.matches"), &route.matches, Self::condition);
         if route.matches.is_empty() {
             matches.push(RouteMatch {
@@ -113,7 +129,10 @@ impl Lowering {
                 None => None,
                 Some(name) => Some(this.reference(&format!("{at}.cluster"), clusters, name)?),
             };
-            Some(model::Backend { cluster: cluster.map(model::ClusterIndex), weight: backend.weight })
+            Some(model::Backend {
+                cluster: cluster.map(model::ClusterIndex),
+                weight: backend.weight,
+            })
         });
         Some(model::Route {
             name: route.name.clone(),
@@ -129,50 +148,72 @@ impl Lowering {
             None => Some(PathPattern::prefix("/")),
             Some(document::PathMatch::Exact(path)) => Some(PathPattern::Exact(path.clone())),
             Some(document::PathMatch::Prefix(path)) => Some(PathPattern::prefix(path)),
-            Some(document::PathMatch::Regex(text)) => {
-                self.parse(&format!("{at}.path.regex"), text).map(PathPattern::Regex)
-            }
+            Some(document::PathMatch::Regex(text)) => self
+                .parse(&format!("{at}.path.regex"), text)
+                .map(PathPattern::Regex),
         };
         let method = match &condition.method {
             None => Some(None),
             Some(text) => self.parse(&format!("{at}.method"), text).map(Some),
         };
-        let headers = self.each(&format!("{at}.headers"), &condition.headers, |this, at, header| {
-            let name = this.parse(&format!("{at}.name"), &header.name);
-            let value = this.pattern(&format!("{at}.value"), &header.value);
-            Some((name?, value?))
-        });
+        let headers = self.each(
+            &format!("{at}.headers"),
+            &condition.headers,
+            |this, at, header| {
+                let name = this.parse(&format!("{at}.name"), &header.name);
+                let value = this.pattern(&format!("{at}.value"), &header.value);
+                Some((name?, value?))
+            },
+        );
         let query = self.each(&format!("{at}.query"), &condition.query, |this, at, parameter| {
             let value = this.pattern(&format!("{at}.value"), &parameter.value);
             Some((parameter.name.clone(), value?))
         });
-        Some(RouteMatch { path: path?, method: method?, headers, query })
+        Some(RouteMatch {
+            path: path?,
+            method: method?,
+            headers,
+            query,
+        })
     }
 
     fn pattern(&mut self, at: &str, pattern: &document::ValuePattern) -> Option<ValuePattern> {
         match pattern {
             document::ValuePattern::Exact(value) => Some(ValuePattern::Exact(value.clone())),
-            document::ValuePattern::Regex(text) => self.parse(&format!("{at}.regex"), text).map(ValuePattern::Regex),
+            document::ValuePattern::Regex(text) => {
+                self.parse(&format!("{at}.regex"), text).map(ValuePattern::Regex)
+            }
         }
     }
 
     fn plugin(&mut self, at: &str, plugin: &document::Plugin) -> Option<model::Plugin> {
         let source = match &plugin.source {
             document::Source::Builtin(name) => Some(model::PluginSource::Builtin(name.clone())),
-            document::Source::File(path) if path.starts_with('/') => Some(model::PluginSource::File(path.into())),
+            document::Source::File(path) if path.starts_with('/') => {
+                Some(model::PluginSource::File(path.into()))
+            }
             document::Source::File(path) => {
-                self.defect(&format!("{at}.source.file"), format!("{path:?} is not an absolute path"));
+                self.defect(
+                    &format!("{at}.source.file"),
+                    format!("{path:?} is not an absolute path"),
+                );
                 None
             }
         };
         if let Some(digest) = &plugin.digest {
             let hex = digest.strip_prefix("sha256:");
             if !hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())) {
-                self.defect(&format!("{at}.digest"), format!("{digest:?} is not sha256: and 64 hex digits"));
+                self.defect(
+                    &format!("{at}.digest"),
+                    format!("{digest:?} is not sha256: and 64 hex digits"),
+                );
             }
         }
-        let capabilities =
-            self.each(&format!("{at}.capabilities"), &plugin.capabilities, |this, at, text| this.parse(at, text));
+        let capabilities = self.each(
+            &format!("{at}.capabilities"),
+            &plugin.capabilities,
+            |this, at, text| this.parse(at, text),
+        );
         let limits = chosen(model::Limits::DEFAULT, &plugin.limits);
         Some(model::Plugin {
             name: plugin.name.clone(),
@@ -193,14 +234,19 @@ impl Lowering {
         let stage = self.parse(&format!("{at}.stage"), &filter.stage);
         let capabilities = match &filter.capabilities {
             None => plugin.capabilities.clone(),
-            Some(texts) => self.each(&format!("{at}.capabilities"), texts, |this, at, text| this.parse(at, text)),
+            Some(texts) => self.each(&format!("{at}.capabilities"), texts, |this, at, text| {
+                this.parse(at, text)
+            }),
         };
         // A built-in is granted what its front end asks for; a user's plugin only what its object grants.
         if !matches!(plugin.source, model::PluginSource::Builtin(_)) {
             for extra in capabilities.iter().filter(|it| !plugin.capabilities.contains(it)) {
                 self.defect(
                     &format!("{at}.capabilities"),
-                    format!("{extra} is not granted to plugin {:?}; add it to the plugin's capabilities", plugin.name),
+                    format!(
+                        "{extra} is not granted to plugin {:?}; add it to the plugin's capabilities",
+                        plugin.name
+                    ),
                 );
             }
         }
@@ -259,15 +305,22 @@ impl Lowering {
         mut lower: impl FnMut(&mut Self, &str, &T) -> Option<U>,
     ) -> Vec<U> {
         let items = items.iter().enumerate();
-        items.filter_map(|(index, item)| lower(self, &format!("{at}[{index}]"), item)).collect()
+        items
+            .filter_map(|(index, item)| lower(self, &format!("{at}[{index}]"), item))
+            .collect()
     }
 
     fn parse<T: FromStr<Err: std::fmt::Display>>(&mut self, at: &str, text: &str) -> Option<T> {
-        text.parse().map_err(|error: T::Err| self.defect(at, format!("{text:?}: {error}"))).ok()
+        text.parse()
+            .map_err(|error: T::Err| self.defect(at, format!("{text:?}: {error}")))
+            .ok()
     }
 
     fn defect(&mut self, path: &str, message: String) {
-        self.diagnostics.push(Diagnostic { path: path.to_owned(), message });
+        self.diagnostics.push(Diagnostic {
+            path: path.to_owned(),
+            message,
+        });
     }
 }
 
@@ -279,14 +332,19 @@ fn lower_cluster(cluster: &document::Cluster) -> model::Cluster {
             .map_or_else(|_| model::Host::Name(endpoint.host.clone()), model::Host::Address),
         port: endpoint.port,
     };
-    model::Cluster { name: cluster.name.clone(), endpoints: cluster.endpoints.iter().map(endpoint).collect() }
+    model::Cluster {
+        name: cluster.name.clone(),
+        endpoints: cluster.endpoints.iter().map(endpoint).collect(),
+    }
 }
 
 /// What a plugin's object says, over the defaults.
 fn chosen(base: model::Limits, limits: &document::Limits) -> model::Limits {
     model::Limits {
         memory: limits.memory_bytes.unwrap_or(base.memory),
-        deadline: limits.deadline_millis.map_or(base.deadline, Duration::from_millis),
+        deadline: limits
+            .deadline_millis
+            .map_or(base.deadline, Duration::from_millis),
         body: limits.body_bytes.unwrap_or(base.body),
         instances: limits.instances.unwrap_or(base.instances).max(1),
     }

@@ -63,11 +63,16 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<SourceFile>, Vec<ReadError>> {
 
 /// True for the names that a folder is searched for.
 pub(crate) fn is_manifest(path: &Path) -> bool {
-    path.extension().and_then(|it| it.to_str()).is_some_and(|it| matches!(it, "yaml" | "yml" | "json"))
+    path.extension()
+        .and_then(|it| it.to_str())
+        .is_some_and(|it| matches!(it, "yaml" | "yml" | "json"))
 }
 
 fn expand(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
-    let failed = |source| ReadError::Io { path: path.to_owned(), source };
+    let failed = |source| ReadError::Io {
+        path: path.to_owned(),
+        source,
+    };
     if !fs::metadata(path).map_err(failed)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -76,7 +81,10 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
     for entry in entries {
         let path = entry.map_err(failed)?.path();
         // Editors leave `.name.swp` and the like beside the file they write.
-        let hidden = path.file_name().and_then(|it| it.to_str()).is_none_or(|name| name.starts_with('.'));
+        let hidden = path
+            .file_name()
+            .and_then(|it| it.to_str())
+            .is_none_or(|name| name.starts_with('.'));
         if !hidden && is_manifest(&path) && path.is_file() {
             found.push(path);
         }
@@ -89,7 +97,10 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
 }
 
 fn read_file(path: PathBuf) -> Result<SourceFile, ReadError> {
-    let failed = |source| ReadError::Io { path: path.clone(), source };
+    let failed = |source| ReadError::Io {
+        path: path.clone(),
+        source,
+    };
     let mut bytes = Vec::new();
     // Read at most one byte too many: the size that metadata tells may be a lie (a pipe, a growing file).
     File::open(&path)
@@ -132,7 +143,12 @@ mod tests {
         let errors = read(&[binary, huge, empty.path().to_owned(), missing]).unwrap_err();
         assert!(matches!(
             errors.as_slice(),
-            [ReadError::NotText(_), ReadError::TooLarge(_), ReadError::NoManifests(_), ReadError::Io { .. }]
+            [
+                ReadError::NotText(_),
+                ReadError::TooLarge(_),
+                ReadError::NoManifests(_),
+                ReadError::Io { .. }
+            ]
         ));
     }
 }

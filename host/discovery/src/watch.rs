@@ -46,8 +46,15 @@ impl Watch {
                 let _ = note.try_send(());
             }
         })
-        .map_err(|source| WatchError { path: PathBuf::new(), source })?;
-        Ok(Self { watcher, folders: BTreeSet::new(), changed })
+        .map_err(|source| WatchError {
+            path: PathBuf::new(),
+            source,
+        })?;
+        Ok(Self {
+            watcher,
+            folders: BTreeSet::new(),
+            changed,
+        })
     }
 
     /// Watches exactly what these files and folders need, from now on.
@@ -88,7 +95,11 @@ impl Watch {
 fn is_relevant(event: &Event) -> bool {
     let is_plugin = |path: &PathBuf| path.extension().is_some_and(|it| it == "wasm");
     !matches!(event.kind, EventKind::Access(_))
-        && (event.paths.is_empty() || event.paths.iter().any(|path| is_manifest(path) || is_plugin(path) || is_mount(path)))
+        && (event.paths.is_empty()
+            || event
+                .paths
+                .iter()
+                .any(|path| is_manifest(path) || is_plugin(path) || is_mount(path)))
 }
 
 /// A `ConfigMap` mount changes by one renamed link, `..data`.
@@ -123,10 +134,15 @@ mod tests {
         let staged = dir.path().join("a.yaml.tmp");
         fs::write(&staged, "2").unwrap();
         fs::rename(&staged, &file).unwrap();
-        tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.expect("the change was not noticed");
+        tokio::time::timeout(Duration::from_secs(5), watch.changed())
+            .await
+            .expect("the change was not noticed");
 
         fs::write(dir.path().join("access.log"), "line").unwrap();
         let quiet = tokio::time::timeout(Duration::from_millis(200), watch.changed()).await;
-        assert!(quiet.is_err(), "a log file beside the manifests must not cause a reload");
+        assert!(
+            quiet.is_err(),
+            "a log file beside the manifests must not cause a reload"
+        );
     }
 }

@@ -62,6 +62,10 @@ pub struct Reply {
 impl Reply {
     /// A reply without fields or body.
     pub fn new(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+        Self {
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
     }
 }

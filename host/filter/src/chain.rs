@@ -80,13 +80,17 @@ enum Direction {
 impl Chain {
     /// A chain of these steps, in request order.
     pub fn new(steps: Vec<Step>) -> Self {
-        let phases = steps.iter().fold(Phases::empty(), |all, step| all | step.filter.phases());
+        let phases = steps
+            .iter()
+            .fold(Phases::empty(), |all, step| all | step.filter.phases());
         Self { steps, phases }
     }
 
     /// Starts an exchange through this chain.
     pub fn start(&self) -> Run {
-        Run { states: smallvec![StepState::Ahead; self.steps.len()] }
+        Run {
+            states: smallvec![StepState::Ahead; self.steps.len()],
+        }
     }
 
     /// True when no filter wants any of these phases.
@@ -95,7 +99,12 @@ impl Chain {
     }
 
     /// Runs request-head phases from the start, or from after `after`.
-    pub fn request_head(&self, exchange: &mut Exchange, run: &mut Run, after: Option<StepIndex>) -> HeadOutcome {
+    pub fn request_head(
+        &self,
+        exchange: &mut Exchange,
+        run: &mut Run,
+        after: Option<StepIndex>,
+    ) -> HeadOutcome {
         let from = after.map_or(0, |StepIndex(at)| at + 1);
         for (at, step) in self.steps.iter().enumerate().skip(from) {
             let at = StepIndex(at);
@@ -115,7 +124,12 @@ impl Chain {
     }
 
     /// Runs response-head phases backward from the end, or from before `after`.
-    pub fn response_head(&self, exchange: &mut Exchange, run: &mut Run, after: Option<StepIndex>) -> HeadOutcome {
+    pub fn response_head(
+        &self,
+        exchange: &mut Exchange,
+        run: &mut Run,
+        after: Option<StepIndex>,
+    ) -> HeadOutcome {
         let end = after.map_or(self.steps.len(), |StepIndex(at)| at);
         for (at, step) in self.steps.iter().enumerate().take(end).rev() {
             let at = StepIndex(at);
@@ -158,8 +172,15 @@ impl Chain {
     /// # Errors
     /// When the filter fails closed.
     pub fn body_too_large(&self, at: StepIndex, run: &mut Run, limit: u64) -> Result<(), FilterError> {
-        let Some(step) = self.steps.get(at.0) else { return Ok(()) };
-        self.fail(at, step, run, step.error(FailureReason::BodyTooLarge, format!("more than {limit} bytes")))
+        let Some(step) = self.steps.get(at.0) else {
+            return Ok(());
+        };
+        self.fail(
+            at,
+            step,
+            run,
+            step.error(FailureReason::BodyTooLarge, format!("more than {limit} bytes")),
+        )
     }
 
     /// Runs the log phases. A failure is reported and stops nobody.
@@ -189,15 +210,20 @@ impl Chain {
             Direction::Response => (step.filter.on_response_head(exchange), Phases::RESPONSE_BODY),
         };
         let action = result.and_then(|action| match action {
-            HeadAction::Reply => {
-                exchange.take_reply().map(|reply| Some(HeadOutcome::Reply(at, reply))).ok_or_else(|| step.no_reply())
-            }
+            HeadAction::Reply => exchange
+                .take_reply()
+                .map(|reply| Some(HeadOutcome::Reply(at, reply)))
+                .ok_or_else(|| step.no_reply()),
             HeadAction::Body(plan) if step.filter.phases().contains(body_phase) => {
                 Ok(Some(HeadOutcome::Body(at, plan)))
             }
             HeadAction::Next | HeadAction::Body(_) => Ok(None),
         });
-        action.unwrap_or_else(|error| self.fail(at, step, run, error).err().map(|error| HeadOutcome::Failed(at, error)))
+        action.unwrap_or_else(|error| {
+            self.fail(at, step, run, error)
+                .err()
+                .map(|error| HeadOutcome::Failed(at, error))
+        })
     }
 
     fn body(
@@ -209,7 +235,9 @@ impl Chain {
         end: bool,
         direction: Direction,
     ) -> BodyOutcome {
-        let Some(step) = self.steps.get(at.0).filter(|_| run.passed(at)) else { return BodyOutcome::Pass(chunk) };
+        let Some(step) = self.steps.get(at.0).filter(|_| run.passed(at)) else {
+            return BodyOutcome::Pass(chunk);
+        };
         exchange.step = at;
         // Whatever an earlier filter staged before it failed is not this filter's.
         exchange.take_body();
@@ -219,8 +247,13 @@ impl Chain {
             Direction::Response => step.filter.on_response_body(exchange, &chunk, end),
         };
         let outcome = result.and_then(|action| match action {
-            BodyAction::Next => Ok(BodyOutcome::Pass(exchange.take_body().unwrap_or_else(|| chunk.clone()))),
-            BodyAction::Reply => exchange.take_reply().map(BodyOutcome::Reply).ok_or_else(|| step.no_reply()),
+            BodyAction::Next => Ok(BodyOutcome::Pass(
+                exchange.take_body().unwrap_or_else(|| chunk.clone()),
+            )),
+            BodyAction::Reply => exchange
+                .take_reply()
+                .map(BodyOutcome::Reply)
+                .ok_or_else(|| step.no_reply()),
         });
         outcome.unwrap_or_else(|error| match self.fail(at, step, run, error) {
             Ok(()) => BodyOutcome::Pass(chunk),
@@ -249,11 +282,18 @@ impl Chain {
 
 impl Step {
     fn error(&self, reason: FailureReason, message: String) -> FilterError {
-        FilterError { filter: self.filter.name().to_owned(), reason, message }
+        FilterError {
+            filter: self.filter.name().to_owned(),
+            reason,
+            message,
+        }
     }
 
     fn no_reply(&self) -> FilterError {
-        self.error(FailureReason::NoReply, "it said `reply` and staged none".to_owned())
+        self.error(
+            FailureReason::NoReply,
+            "it said `reply` and staged none".to_owned(),
+        )
     }
 }
 

@@ -22,7 +22,11 @@ pub struct Exchange(Box<ExchangeState>);
 impl Exchange {
     /// Starts an exchange with its request head.
     pub fn new(request: RequestHead, facts: Facts) -> Self {
-        Self(Box::new(ExchangeState { request, facts, ..ExchangeState::default() }))
+        Self(Box::new(ExchangeState {
+            request,
+            facts,
+            ..ExchangeState::default()
+        }))
     }
 }
 
@@ -95,28 +99,50 @@ impl ExchangeState {
 
     /// State of the running filter, from an earlier phase.
     pub fn note(&self, key: &str) -> Option<&Bytes> {
-        self.notes.iter().find(|note| note.step == self.step && &*note.key == key).map(|note| &note.value)
+        self.notes
+            .iter()
+            .find(|note| note.step == self.step && &*note.key == key)
+            .map(|note| &note.value)
     }
 
     /// Keeps state of the running filter for its later phases.
     pub fn set_note(&mut self, key: &str, value: Bytes) {
         let step = self.step;
-        match self.notes.iter_mut().find(|note| note.step == step && &*note.key == key) {
+        match self
+            .notes
+            .iter_mut()
+            .find(|note| note.step == step && &*note.key == key)
+        {
             Some(note) => note.value = value,
-            None => self.notes.push(Note { step, key: key.into(), value }),
+            None => self.notes.push(Note {
+                step,
+                key: key.into(),
+                value,
+            }),
         }
     }
 
     /// A value that any filter shared.
     pub fn shared(&self, namespace: &str, key: &str) -> Option<&Bytes> {
-        self.shared.iter().find(|it| &*it.namespace == namespace && &*it.key == key).map(|it| &it.value)
+        self.shared
+            .iter()
+            .find(|it| &*it.namespace == namespace && &*it.key == key)
+            .map(|it| &it.value)
     }
 
     /// Shares a value with later filters and access logs.
     pub fn set_shared(&mut self, namespace: &str, key: &str, value: Bytes) {
-        match self.shared.iter_mut().find(|it| &*it.namespace == namespace && &*it.key == key) {
+        match self
+            .shared
+            .iter_mut()
+            .find(|it| &*it.namespace == namespace && &*it.key == key)
+        {
             Some(known) => known.value = value,
-            None => self.shared.push(Shared { namespace: namespace.into(), key: key.into(), value }),
+            None => self.shared.push(Shared {
+                namespace: namespace.into(),
+                key: key.into(),
+                value,
+            }),
         }
     }
 }
@@ -136,7 +162,12 @@ pub struct RequestHead {
 
 impl Default for RequestHead {
     fn default() -> Self {
-        Self { method: Method::GET, uri: Uri::default(), version: Version::HTTP_11, headers: HeaderMap::new() }
+        Self {
+            method: Method::GET,
+            uri: Uri::default(),
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+        }
     }
 }
 
@@ -148,7 +179,10 @@ impl RequestHead {
 
     /// Sets path and query; false (and no change) when it is none.
     pub fn set_path_and_query(&mut self, path: &str) -> bool {
-        let parsed = path.starts_with('/').then(|| PathAndQuery::try_from(path)).and_then(Result::ok);
+        let parsed = path
+            .starts_with('/')
+            .then(|| PathAndQuery::try_from(path))
+            .and_then(Result::ok);
         let Some(path) = parsed else { return false };
         self.uri = Uri::from(path);
         true
@@ -156,7 +190,10 @@ impl RequestHead {
 
     /// The host and port the client asked for; empty when it is not text.
     pub fn authority(&self) -> &str {
-        self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// Sets the host; false (and no change) when it cannot be one.

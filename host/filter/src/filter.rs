@@ -46,7 +46,12 @@ pub trait Filter: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// See [`Filter::on_request_head`].
-    fn on_request_body(&self, _exchange: &mut Exchange, _chunk: &Bytes, _end: bool) -> Result<BodyAction, FilterError> {
+    fn on_request_body(
+        &self,
+        _exchange: &mut Exchange,
+        _chunk: &Bytes,
+        _end: bool,
+    ) -> Result<BodyAction, FilterError> {
         Ok(BodyAction::Next)
     }
 
@@ -62,7 +67,12 @@ pub trait Filter: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// See [`Filter::on_request_head`].
-    fn on_response_body(&self, _exchange: &mut Exchange, _chunk: &Bytes, _end: bool) -> Result<BodyAction, FilterError> {
+    fn on_response_body(
+        &self,
+        _exchange: &mut Exchange,
+        _chunk: &Bytes,
+        _end: bool,
+    ) -> Result<BodyAction, FilterError> {
         Ok(BodyAction::Next)
     }
 

@@ -37,7 +37,9 @@ pub struct View {
 /// When the address is not a loopback one or cannot be bound.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     if !address.ip().is_loopback() {
-        return Err(io::Error::other("the admin endpoint is not protected: give it a loopback address"));
+        return Err(io::Error::other(
+            "the admin endpoint is not protected: give it a loopback address",
+        ));
     }
     TcpListener::bind(address).await
 }
@@ -73,17 +75,23 @@ pub async fn serve(listener: TcpListener, view: watch::Receiver<View>) {
 /// When nothing answers there, or not with 200.
 pub async fn fetch(address: SocketAddr, path: &'static str) -> io::Result<Bytes> {
     let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
     let driver = tokio::spawn(connection);
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = http::Uri::from_static(path);
-    request.headers_mut().insert(header::HOST, HeaderValue::from_static("weir"));
+    request
+        .headers_mut()
+        .insert(header::HOST, HeaderValue::from_static("weir"));
     let response = sender.send_request(request).await.map_err(io::Error::other)?;
     if response.status() != StatusCode::OK {
         return Err(io::Error::other(format!("{path} answered {}", response.status())));
     }
-    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(io::Error::other)?;
+    let body = Limited::new(response.into_body(), MAX_ANSWER)
+        .collect()
+        .await
+        .map_err(io::Error::other)?;
     driver.abort();
     Ok(body.to_bytes())
 }
@@ -95,11 +103,17 @@ fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes>> {
         (&Method::GET, "/live") => (StatusCode::OK, "text/plain", &b"live\n"[..]),
         (&Method::GET, "/ready") if view.ready => (StatusCode::OK, "text/plain", &b"ready\n"[..]),
         (&Method::GET, "/ready") => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", &b"not ready\n"[..]),
-        (&Method::GET, _) => (StatusCode::NOT_FOUND, "text/plain", &b"try /status /config /ready /live\n"[..]),
+        (&Method::GET, _) => (
+            StatusCode::NOT_FOUND,
+            "text/plain",
+            &b"try /status /config /ready /live\n"[..],
+        ),
         _ => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", &b"only GET\n"[..]),
     };
     let mut response = Response::new(Full::new(Bytes::copy_from_slice(text)));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

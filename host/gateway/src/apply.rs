@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 pub struct Failure {
     /// What failed.
     pub subject: Subject,
-    /// Why, and how to mend it.
+    /// Why, and how to mend it. Names the plugin or filter itself.
     pub message: String,
 }
 
@@ -33,9 +33,9 @@ pub enum Subject {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.subject {
-            Subject::Plugin(name) => write!(f, "plugin {name}: {}", self.message),
-            Subject::Filter { name, origin, .. } => {
-                write!(f, "filter {name} (of {}): {}", origin.join(", "), self.message)
+            Subject::Plugin(_) => f.write_str(&self.message),
+            Subject::Filter { origin, .. } => {
+                write!(f, "{} (asked for by {})", self.message, origin.join(", "))
             }
             Subject::Listener(address) => write!(f, "listener on {address}: {}", self.message),
         }

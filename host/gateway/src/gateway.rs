@@ -28,7 +28,13 @@ impl Gateway {
     /// # Errors
     /// When a worker cannot be started.
     pub fn start(config: &FleetConfig, runtime: Arc<Runtime>, builtins: Arc<Builtins>) -> io::Result<Self> {
-        Ok(Self { fleet: Fleet::start(config)?, runtime, builtins, prepared: Arc::default(), live: None })
+        Ok(Self {
+            fleet: Fleet::start(config)?,
+            runtime,
+            builtins,
+            prepared: Arc::default(),
+            live: None,
+        })
     }
 
     /// Makes a snapshot live: loads what it names, builds its plan and swaps. Plugin files are read again,
@@ -45,7 +51,10 @@ impl Gateway {
         let plan = Arc::new(Plan::build(&snapshot, &prepared.in_order));
         self.fleet.apply(plan).await.map_err(|error| {
             let message = error.source.to_string();
-            vec![Failure { subject: Subject::Listener(error.address), message }]
+            vec![Failure {
+                subject: Subject::Listener(error.address),
+                message,
+            }]
         })?;
         self.prepared = Arc::new(prepared);
         self.live = Some(snapshot.revision);
@@ -73,7 +82,10 @@ impl Gateway {
         let work = tokio::task::spawn_blocking(move || prepare(&snapshot, &runtime, &builtins, &previous));
         work.await.unwrap_or_else(|error| {
             let subject = Subject::Plugin("?".to_owned());
-            Err(vec![Failure { subject, message: format!("loading ended by a panic: {error}") }])
+            Err(vec![Failure {
+                subject,
+                message: format!("loading ended by a panic: {error}"),
+            }])
         })
     }
 }

@@ -42,7 +42,9 @@ impl Prepared {
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").field("filters", &self.in_order).finish_non_exhaustive()
+        f.debug_struct("Prepared")
+            .field("filters", &self.in_order)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,19 +64,25 @@ pub(crate) fn prepare(
     for plugin in &snapshot.plugins {
         match load(plugin, runtime, builtins, previous) {
             Ok((digest, ready)) => {
-                prepared.plugins.insert((plugin.clone(), digest), Arc::clone(&ready));
+                prepared
+                    .plugins
+                    .insert((plugin.clone(), digest), Arc::clone(&ready));
                 prepared.contents.push(digest);
                 loaded.push(Some((digest, ready)));
             }
             Err(message) => {
-                failures.push(Failure { subject: Subject::Plugin(plugin.name.clone()), message });
+                failures.push(Failure {
+                    subject: Subject::Plugin(plugin.name.clone()),
+                    message,
+                });
                 loaded.push(None);
             }
         }
     }
     for filter in &snapshot.filters {
         let PluginIndex(index) = filter.plugin;
-        let (Some(plugin), Some(Some((digest, ready)))) = (snapshot.plugins.get(index), loaded.get(index)) else {
+        let (Some(plugin), Some(Some((digest, ready)))) = (snapshot.plugins.get(index), loaded.get(index))
+        else {
             // The plugin's own failure says it.
             continue;
         };
@@ -98,7 +106,11 @@ pub(crate) fn prepare(
             Err(failure) => failures.push(failure),
         }
     }
-    if failures.is_empty() { Ok(prepared) } else { Err(failures) }
+    if failures.is_empty() {
+        Ok(prepared)
+    } else {
+        Err(failures)
+    }
 }
 
 fn load(
@@ -111,10 +123,15 @@ fn load(
         PluginSource::Builtin(name) => builtins
             .get(name.as_str())
             .map(|bytes| bytes.to_vec())
-            .ok_or_else(|| format!("there is no built-in plugin {name:?}; there are {}", names(builtins)))?,
-        PluginSource::File(path) => {
-            read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?
-        }
+            .ok_or_else(|| {
+                format!(
+                    "plugin {}: no built-in {name:?}; there are {}",
+                    plugin.name,
+                    names(builtins)
+                )
+            })?,
+        PluginSource::File(path) => read(path)
+            .map_err(|error| format!("plugin {}: cannot read {}: {error}", plugin.name, path.display()))?,
     };
     let digest: ContentDigest = Sha256::digest(&bytes).into();
     if let Some(known) = previous.plugins.get(&(plugin.clone(), digest)) {
@@ -127,9 +144,14 @@ fn load(
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_PLUGIN_BYTES + 1).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(MAX_PLUGIN_BYTES + 1)
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_PLUGIN_BYTES {
-        return Err(io::Error::other(format!("larger than {} MiB", MAX_PLUGIN_BYTES >> 20)));
+        return Err(io::Error::other(format!(
+            "larger than {} MiB",
+            MAX_PLUGIN_BYTES >> 20
+        )));
     }
     Ok(bytes)
 }

@@ -57,7 +57,11 @@ impl FileSink {
             let (path, dropped) = (path.to_owned(), Arc::clone(&dropped));
             move || write_records(&path, output, &records, &dropped)
         })?;
-        Ok(Self { queue: Some(queue), dropped, writer: Some(writer) })
+        Ok(Self {
+            queue: Some(queue),
+            dropped,
+            writer: Some(writer),
+        })
     }
 }
 
@@ -88,7 +92,12 @@ impl Drop for FileSink {
     }
 }
 
-fn write_records(path: &str, output: Box<dyn Write + Send>, records: &Receiver<Box<[u8]>>, dropped: &AtomicU64) {
+fn write_records(
+    path: &str,
+    output: Box<dyn Write + Send>,
+    records: &Receiver<Box<[u8]>>,
+    dropped: &AtomicU64,
+) {
     let mut output = BufWriter::with_capacity(64 * 1024, output);
     while let Ok(record) = records.recv() {
         let mut written = output.write_all(&record);
@@ -138,7 +147,12 @@ mod tests {
     #[test]
     fn an_oversized_record_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let sink = FileSinks::default().open(dir.path().join("x").to_str().unwrap()).unwrap();
-        assert!(matches!(sink.write(&vec![b'x'; MAX_RECORD + 1]), Err(SinkError::TooLarge)));
+        let sink = FileSinks::default()
+            .open(dir.path().join("x").to_str().unwrap())
+            .unwrap();
+        assert!(matches!(
+            sink.write(&vec![b'x'; MAX_RECORD + 1]),
+            Err(SinkError::TooLarge)
+        ));
     }
 }

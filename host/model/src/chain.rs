@@ -51,7 +51,10 @@ impl fmt::Display for FailureMode {
 
 /// The stages of a chain, in the order in which requests pass them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are the field's own; DESIGN and docs explain the order")]
+#[expect(
+    missing_docs,
+    reason = "the names are the field's own; DESIGN and docs explain the order"
+)]
 pub enum Stage {
     Fault,
     Cors,
@@ -105,11 +108,16 @@ impl FromStr for Stage {
     type Err = UnknownStage;
 
     fn from_str(text: &str) -> Result<Self, UnknownStage> {
-        Self::ALL.into_iter().find(|stage| stage.as_str() == text).ok_or_else(|| UnknownStage(text.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|stage| stage.as_str() == text)
+            .ok_or_else(|| UnknownStage(text.to_owned()))
     }
 }
 
 /// A stage name that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown stage {0:?}; the stages are fault, cors, waf, authn, authz, ratelimit, accepted, outauth, route")]
+#[error(
+    "unknown stage {0:?}; the stages are fault, cors, waf, authn, authz, ratelimit, accepted, outauth, route"
+)]
 pub struct UnknownStage(String);

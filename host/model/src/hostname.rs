@@ -102,7 +102,10 @@ mod tests {
         assert!(host("*.example.com").matches("a.example.com"));
         assert!(host("*.example.com").matches("a.b.example.com"));
         assert!(!host("*.example.com").matches("example.com"));
-        assert!(!host("*.example.com").matches(".example.com"), "no label stands before the suffix");
+        assert!(
+            !host("*.example.com").matches(".example.com"),
+            "no label stands before the suffix"
+        );
         assert!(!host("*.example.com").matches("badexample.com"));
     }
 

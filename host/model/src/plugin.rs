@@ -35,7 +35,7 @@ pub enum PluginSource {
 
 /// A host interface that a plugin may import, with its arguments.
 ///
-/// Written as `log`, `clock`, `random`, `environment:NAME`, `sink:PATH`.
+/// Written as `log`, `clock`, `random`, `environment`, `environment:NAME`, `sink:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capability {
     /// Lines in the gateway's own log.
@@ -44,8 +44,8 @@ pub enum Capability {
     Clock,
     /// Random numbers.
     Random,
-    /// One variable of the process environment.
-    Environment(String),
+    /// One variable of the process environment; without a name the import alone, which then shows none.
+    Environment(Option<String>),
     /// One append-only output: `/dev/stdout`, `/dev/stderr` or an absolute file path.
     Sink(String),
 }
@@ -66,8 +66,8 @@ impl Capability {
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Log | Self::Clock | Self::Random => f.write_str(self.interface()),
-            Self::Environment(name) => write!(f, "environment:{name}"),
+            Self::Log | Self::Clock | Self::Random | Self::Environment(None) => f.write_str(self.interface()),
+            Self::Environment(Some(name)) => write!(f, "environment:{name}"),
             Self::Sink(path) => write!(f, "sink:{path}"),
         }
     }
@@ -82,7 +82,8 @@ impl FromStr for Capability {
             ("log", None) => Ok(Self::Log),
             ("clock", None) => Ok(Self::Clock),
             ("random", None) => Ok(Self::Random),
-            ("environment", Some(variable)) if !variable.is_empty() => Ok(Self::Environment(variable.to_owned())),
+            ("environment", None) => Ok(Self::Environment(None)),
+            ("environment", Some(name)) if !name.is_empty() => Ok(Self::Environment(Some(name.to_owned()))),
             ("sink", Some(path)) if path.starts_with('/') => Ok(Self::Sink(path.to_owned())),
             ("upstream" | "kv" | "metrics", _) => Err(CapabilityError::NotYet(name.to_owned())),
             _ => Err(CapabilityError::Unknown(text.to_owned())),
@@ -94,7 +95,9 @@ impl FromStr for Capability {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CapabilityError {
     /// No such capability, or its argument is missing or malformed.
-    #[error("unknown capability {0:?}; write log, clock, random, environment:NAME or sink:/ABSOLUTE/PATH")]
+    #[error(
+        "unknown capability {0:?}; write log, clock, random, environment, environment:NAME or sink:/ABSOLUTE/PATH"
+    )]
     Unknown(String),
     /// Part of the WIT package, but not offered by this version of the gateway.
     #[error("capability {0:?} is specified but not offered by this version of Weir")]
@@ -106,7 +109,8 @@ pub enum CapabilityError {
 pub struct Limits {
     /// Linear memory of one instance, in bytes.
     pub memory: u64,
-    /// CPU time of one call. Rounded up to the next epoch tick.
+    /// Time on the CPU of one call, host waits left out; measured by the clock, so a busy machine counts
+    /// against it. Rounded up to the next epoch tick.
     pub deadline: Duration,
     /// Largest body held back for a `whole` body plan, in bytes.
     pub body: u64,
@@ -116,8 +120,12 @@ pub struct Limits {
 
 impl Limits {
     /// The limits of a plugin that names none.
-    pub const DEFAULT: Self =
-        Self { memory: 32 << 20, deadline: Duration::from_millis(20), body: 1 << 20, instances: 64 };
+    pub const DEFAULT: Self = Self {
+        memory: 32 << 20,
+        deadline: Duration::from_millis(50),
+        body: 1 << 20,
+        instances: 64,
+    };
 }
 
 impl Default for Limits {

@@ -50,12 +50,28 @@ pub(crate) struct Interrupted;
 impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
     pub(crate) fn new(inner: Option<B>, direction: Direction, flow: Rc<Flow>) -> Self {
         let inner = inner.filter(|body| !body.is_end_stream());
-        Self { held: None, inner, trailers: None, steps: SmallVec::new(), ended: false, direction, flow }
+        Self {
+            held: None,
+            inner,
+            trailers: None,
+            steps: SmallVec::new(),
+            ended: false,
+            direction,
+            flow,
+        }
     }
 
     pub(crate) fn of_bytes(bytes: Bytes, direction: Direction, flow: Rc<Flow>) -> Self {
         let held = (!bytes.is_empty()).then_some((bytes, 0));
-        Self { held, inner: None, trailers: None, steps: SmallVec::new(), ended: false, direction, flow }
+        Self {
+            held,
+            inner: None,
+            trailers: None,
+            steps: SmallVec::new(),
+            ended: false,
+            direction,
+            flow,
+        }
     }
 
     /// From here on every chunk also passes this filter.
@@ -100,7 +116,11 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
                 return Ok(Collected::TooLarge);
             }
         }
-        Ok(Collected::Whole(if more.is_empty() { first } else { more.freeze() }))
+        Ok(Collected::Whole(if more.is_empty() {
+            first
+        } else {
+            more.freeze()
+        }))
     }
 
     fn filtered(&self, from: usize, chunk: Bytes, end: bool) -> Result<Bytes, BodyError> {
@@ -108,14 +128,18 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
         if steps.is_empty() {
             return Ok(chunk);
         }
-        self.flow.chunk(self.direction, steps, chunk, end).ok_or_else(|| Interrupted.into())
+        self.flow
+            .chunk(self.direction, steps, chunk, end)
+            .ok_or_else(|| Interrupted.into())
     }
 
     fn poll_unfiltered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Unfiltered, BodyError>>> {
         if let Some((bytes, from)) = self.held.take() {
             return Poll::Ready(Some(Ok((Frame::data(bytes), from))));
         }
-        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
         let Some(frame) = ready!(Pin::new(inner).poll_frame(cx)) else {
             self.inner = None;
             return Poll::Ready(None);
@@ -124,14 +148,16 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
         if self.direction == Direction::Request
             && let Some(data) = frame.data_ref()
         {
-            self.flow.with(|exchange| exchange.facts.bytes_received += data.len() as u64);
+            self.flow
+                .with(|exchange| exchange.facts.bytes_received += data.len() as u64);
         }
         Poll::Ready(Some(Ok((frame, 0))))
     }
 
     fn sent(&self, data: &Bytes) {
         if self.direction == Direction::Response {
-            self.flow.with(|exchange| exchange.facts.bytes_sent += data.len() as u64);
+            self.flow
+                .with(|exchange| exchange.facts.bytes_sent += data.len() as u64);
         }
     }
 }
@@ -140,7 +166,10 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Body for Passing<B> 
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         loop {
             let (data, from) = match ready!(this.poll_unfiltered(cx)).transpose()? {
@@ -185,7 +214,10 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Body for Passing<B> 
             return SizeHint::default();
         }
         let held = self.held.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64);
-        let inner = self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+        let inner = self
+            .inner
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
         let mut hint = SizeHint::new();
         hint.set_lower(held + inner.lower());
         if let Some(upper) = inner.upper() {

@@ -67,8 +67,15 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: SocketAddr, stream: TcpStr
     let id = worker.next_connection();
     let signal = worker.connections.enter(id, socket, &worker);
     let client = headers::client_value(remote.ip());
-    let downstream =
-        Rc::new(Downstream { worker, socket, remote, local, id, client, signal: Rc::clone(&signal) });
+    let downstream = Rc::new(Downstream {
+        worker,
+        socket,
+        remote,
+        local,
+        id,
+        client,
+        signal: Rc::clone(&signal),
+    });
     let service = service_fn(|request| {
         let downstream = Rc::clone(&downstream);
         async move { Ok::<_, Infallible>(request::handle(request, &downstream).await) }
@@ -150,7 +157,12 @@ impl Connections {
 
     /// Ends connections after their exchange in flight: all, or those of one socket.
     pub(crate) fn drain(&self, socket: Option<SocketAddr>) {
-        for signal in self.live.borrow().values().filter(|it| socket.is_none_or(|socket| it.socket == socket)) {
+        for signal in self
+            .live
+            .borrow()
+            .values()
+            .filter(|it| socket.is_none_or(|socket| it.socket == socket))
+        {
             signal.close(Closing::Drain);
         }
     }

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::listener;
 use crate::plan::Plan;
 use crate::worker::{self, Command, Patience, Worker};
-use crate::listener;
 
 /// How a fleet is set up.
 #[derive(Clone, Debug)]
@@ -67,10 +67,18 @@ impl Fleet {
     /// # Errors
     /// When a thread or its runtime cannot be made.
     pub fn start(config: &FleetConfig) -> io::Result<Self> {
-        let patience = Patience { idle: ticks(config.idle_timeout), response: ticks(config.response_timeout) };
+        let patience = Patience {
+            idle: ticks(config.idle_timeout),
+            response: ticks(config.response_timeout),
+        };
         let count = config.workers.max(1);
-        let workers = (0..count).map(|index| spawn(index, count, patience)).collect::<io::Result<_>>()?;
-        Ok(Self { workers, bound: HashMap::new() })
+        let workers = (0..count)
+            .map(|index| spawn(index, count, patience))
+            .collect::<io::Result<_>>()?;
+        Ok(Self {
+            workers,
+            bound: HashMap::new(),
+        })
     }
 
     /// Serves by this plan from now on. Sockets that both plans name are not touched; exchanges in flight
@@ -79,7 +87,8 @@ impl Fleet {
     /// # Errors
     /// When a new socket cannot be bound; then nothing has changed.
     pub async fn apply(&mut self, plan: Arc<Plan>) -> Result<(), BindError> {
-        let mut opened: Vec<Vec<(SocketAddr, StdListener)>> = self.workers.iter().map(|_| Vec::new()).collect();
+        let mut opened: Vec<Vec<(SocketAddr, StdListener)>> =
+            self.workers.iter().map(|_| Vec::new()).collect();
         let mut bound = HashMap::new();
         for address in plan.addresses() {
             if let Some(known) = self.bound.get(&address) {
@@ -98,7 +107,11 @@ impl Fleet {
         let mut pending = Vec::new();
         for (worker, opened) in self.workers.iter().zip(opened) {
             let (done, applied) = oneshot::channel();
-            let command = Command::Apply { plan: Arc::clone(&plan), opened, done };
+            let command = Command::Apply {
+                plan: Arc::clone(&plan),
+                opened,
+                done,
+            };
             if worker.commands.send(command).await.is_ok() {
                 pending.push(applied);
             }
@@ -121,8 +134,13 @@ impl Fleet {
         for worker in &self.workers {
             let _ = worker.commands.send(Command::Drain { grace }).await;
         }
-        let threads: Vec<_> = self.workers.iter_mut().filter_map(|worker| worker.thread.take()).collect();
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().filter_map(|it| it.join().err()).count());
+        let threads: Vec<_> = self
+            .workers
+            .iter_mut()
+            .filter_map(|worker| worker.thread.take())
+            .collect();
+        let joined =
+            tokio::task::spawn_blocking(move || threads.into_iter().filter_map(|it| it.join().err()).count());
         if joined.await.unwrap_or(1) > 0 {
             tracing::error!("a worker ended by a panic");
         }
@@ -132,18 +150,30 @@ impl Fleet {
 fn spawn(index: usize, workers: usize, patience: Patience) -> io::Result<Handle> {
     let (commands, receiver) = mpsc::channel(4);
     let (ready, started) = sync_channel(1);
-    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        // A runtime of this kind cannot leave the thread it was made on, so its error travels instead.
-        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-            Ok(runtime) => {
-                let _ = ready.send(Ok(()));
-                runtime.block_on(worker::run(Rc::new(Worker::new(index, workers)), patience, receiver));
+    let thread = std::thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(move || {
+            // A runtime of this kind cannot leave the thread it was made on, so its error travels instead.
+            match Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default())
+            {
+                Ok(runtime) => {
+                    let _ = ready.send(Ok(()));
+                    runtime.block_on(worker::run(
+                        Rc::new(Worker::new(index, workers)),
+                        patience,
+                        receiver,
+                    ));
+                }
+                Err(error) => drop(ready.send(Err(error))),
             }
-            Err(error) => drop(ready.send(Err(error))),
-        }
-    })?;
+        })?;
     started.recv().map_err(io::Error::other)??;
-    Ok(Handle { commands, thread: Some(thread) })
+    Ok(Handle {
+        commands,
+        thread: Some(thread),
+    })
 }
 
 fn ticks(duration: Duration) -> u32 {

@@ -46,9 +46,21 @@ impl Flow {
         downstream: &Rc<Downstream>,
     ) -> Rc<Self> {
         downstream.exchange_started();
-        let run = place.and_then(|place| plan.plan().chain(place)).map(Chain::start).unwrap_or_default();
+        let run = place
+            .and_then(|place| plan.plan().chain(place))
+            .map(Chain::start)
+            .unwrap_or_default();
         let downstream = Rc::clone(downstream);
-        Rc::new(Self { plan, place, downstream, state: RefCell::new(State { exchange, run, interruption: None }) })
+        Rc::new(Self {
+            plan,
+            place,
+            downstream,
+            state: RefCell::new(State {
+                exchange,
+                run,
+                interruption: None,
+            }),
+        })
     }
 
     pub(crate) fn downstream(&self) -> &Downstream {
@@ -86,13 +98,23 @@ impl Flow {
 
     /// Passes one chunk through filters in order. `None` when a filter ended the exchange; the reason
     /// waits in [`Flow::interruption`].
-    pub(crate) fn chunk(&self, direction: Direction, steps: &[StepIndex], chunk: Bytes, end: bool) -> Option<Bytes> {
+    pub(crate) fn chunk(
+        &self,
+        direction: Direction,
+        steps: &[StepIndex],
+        chunk: Bytes,
+        end: bool,
+    ) -> Option<Bytes> {
         let mut passing = chunk;
         for step in steps {
-            let outcome = self.with_chain(BodyOutcome::Pass(Bytes::new()), |chain, exchange, run| match direction {
-                Direction::Request => chain.request_body(*step, exchange, run, passing, end),
-                Direction::Response => chain.response_body(*step, exchange, run, passing, end),
-            });
+            let outcome =
+                self.with_chain(
+                    BodyOutcome::Pass(Bytes::new()),
+                    |chain, exchange, run| match direction {
+                        Direction::Request => chain.request_body(*step, exchange, run, passing, end),
+                        Direction::Response => chain.response_body(*step, exchange, run, passing, end),
+                    },
+                );
             passing = match outcome {
                 BodyOutcome::Pass(bytes) => bytes,
                 BodyOutcome::Reply(reply) => return self.interrupt(Interruption::Reply(reply)),

@@ -35,12 +35,17 @@ pub(crate) fn host(headers: &HeaderMap) -> std::borrow::Cow<'_, str> {
         _ => host.len(),
     };
     let name = host.get(..end).unwrap_or_default();
-    if name.bytes().any(|b| b.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
+    if name.bytes().any(|b| b.is_ascii_uppercase()) {
+        name.to_ascii_lowercase().into()
+    } else {
+        name.into()
+    }
 }
 
 /// The client's address as a field value.
 pub(crate) fn client_value(client: IpAddr) -> HeaderValue {
-    HeaderValue::try_from(client.to_canonical().to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    HeaderValue::try_from(client.to_canonical().to_string())
+        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 /// Removes the fields that belong to one connection, those that `connection` names included.
@@ -49,13 +54,25 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         for name in nominated.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             // A client must not talk us out of fields that the gateway itself relies on.
             if let Ok(name) = HeaderName::from_bytes(name)
-                && ![header::HOST, header::CONTENT_LENGTH, X_FORWARDED_FOR, X_FORWARDED_PROTO].contains(&name)
+                && ![
+                    header::HOST,
+                    header::CONTENT_LENGTH,
+                    X_FORWARDED_FOR,
+                    X_FORWARDED_PROTO,
+                ]
+                .contains(&name)
             {
                 headers.remove(name);
             }
         }
     }
-    for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &header::TE, &header::TRANSFER_ENCODING, &header::UPGRADE] {
+    for name in [
+        &KEEP_ALIVE,
+        &PROXY_CONNECTION,
+        &header::TE,
+        &header::TRANSFER_ENCODING,
+        &header::UPGRADE,
+    ] {
         headers.remove(name);
     }
 }
@@ -64,9 +81,14 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 fn settle_host(head: &mut request::Parts) -> Result<(), (Reason, &'static str)> {
     if let Some(authority) = head.uri.authority() {
         let host = authority.as_str().rsplit('@').next().unwrap_or_default();
-        let host = HeaderValue::try_from(host).map_err(|_| (Reason::BadRequest, "malformed request target"))?;
+        let host =
+            HeaderValue::try_from(host).map_err(|_| (Reason::BadRequest, "malformed request target"))?;
         head.headers.insert(header::HOST, host);
-        let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path = head
+            .uri
+            .path_and_query()
+            .cloned()
+            .unwrap_or_else(|| PathAndQuery::from_static("/"));
         head.uri = Uri::from(path);
     }
     let mut hosts = head.headers.get_all(header::HOST).iter();
@@ -80,7 +102,8 @@ fn settle_host(head: &mut request::Parts) -> Result<(), (Reason, &'static str)> 
 }
 
 fn valid_host(host: &[u8]) -> bool {
-    host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(b))
+    host.iter()
+        .all(|b| b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(b))
 }
 
 /// hyper decodes any coding list that ends in `chunked` as chunked; what stands before it would reach the
@@ -90,7 +113,10 @@ fn settle_transfer_encoding(headers: &mut HeaderMap) -> Result<(), (Reason, &'st
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
         (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err((Reason::Unsupported, "only the transfer coding `chunked` is supported")),
+        _ => Err((
+            Reason::Unsupported,
+            "only the transfer coding `chunked` is supported",
+        )),
     }
 }
 
@@ -116,7 +142,9 @@ mod tests {
     #[test]
     fn a_request_needs_exactly_one_valid_host() {
         let check = |hosts: &[&str], expect: Result<(), Reason>| {
-            let request = hosts.iter().fold(Request::get("/"), |request, host| request.header("host", *host));
+            let request = hosts
+                .iter()
+                .fold(Request::get("/"), |request, host| request.header("host", *host));
             assert_eq!(admitted(request).map(|_| ()), expect, "{hosts:?}");
         };
         check(&["a.example"], Ok(()));
@@ -129,7 +157,8 @@ mod tests {
 
     #[test]
     fn an_absolute_target_overrules_the_host_and_becomes_origin_form() {
-        let head = admitted(Request::get("http://real.example:81/x?y").header("host", "fake.example")).unwrap();
+        let head =
+            admitted(Request::get("http://real.example:81/x?y").header("host", "fake.example")).unwrap();
         assert_eq!(head.uri, "/x?y");
         assert_eq!(head.headers["host"], "real.example:81");
     }
@@ -137,7 +166,9 @@ mod tests {
     #[test]
     fn only_plain_chunked_is_accepted() {
         let check = |coding: &str, expect: Result<(), Reason>| {
-            let request = Request::post("/").header("host", "a").header("transfer-encoding", coding);
+            let request = Request::post("/")
+                .header("host", "a")
+                .header("transfer-encoding", coding);
             assert_eq!(admitted(request).map(|_| ()), expect, "{coding}");
         };
         check("chunked", Ok(()));
@@ -148,8 +179,16 @@ mod tests {
 
     #[test]
     fn connection_nominated_fields_go_but_not_those_we_rely_on() {
-        let request = Request::get("/").header("host", "a").header("x-secret", "1").header("te", "trailers");
-        let head = admitted(request.header("connection", "close, X-Secret, host").header("keep-alive", "1")).unwrap();
+        let request = Request::get("/")
+            .header("host", "a")
+            .header("x-secret", "1")
+            .header("te", "trailers");
+        let head = admitted(
+            request
+                .header("connection", "close, X-Secret, host")
+                .header("keep-alive", "1"),
+        )
+        .unwrap();
         assert_eq!(head.headers.len(), 1, "{:?}", head.headers);
         assert_eq!(head.headers["host"], "a");
     }

@@ -6,8 +6,8 @@
 
 mod body;
 mod connection;
-mod flow;
 mod fleet;
+mod flow;
 mod headers;
 mod listener;
 mod plan;

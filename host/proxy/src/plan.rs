@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use weir_filter::{Chain, Filter, Step};
 use weir_model::route::{MatchQuery, RouteTable};
-use weir_model::{Backend, Cluster, Endpoint, FilterIndex, Hostname, Listener, Revision, Route, RouteIndex, Snapshot};
+use weir_model::{
+    Backend, Cluster, Endpoint, FilterIndex, Hostname, Listener, Revision, Route, RouteIndex, Snapshot,
+};
 
 /// What requests are handled by. A request reads one plan from start to end.
 #[derive(Debug)]
@@ -68,11 +70,16 @@ impl Plan {
             let prepared = PlanListener::build(listener, snapshot, filters);
             match sockets.iter_mut().find(|socket| socket.address == address) {
                 Some(socket) => socket.listeners.push(prepared),
-                None => sockets.push(Socket { address, listeners: vec![prepared] }),
+                None => sockets.push(Socket {
+                    address,
+                    listeners: vec![prepared],
+                }),
             }
         }
         for socket in &mut sockets {
-            socket.listeners.sort_by_key(|it| std::cmp::Reverse(it.hostname.as_ref().map(Hostname::specificity)));
+            socket
+                .listeners
+                .sort_by_key(|it| std::cmp::Reverse(it.hostname.as_ref().map(Hostname::specificity)));
         }
         Self {
             revision: snapshot.revision,
@@ -83,7 +90,11 @@ impl Plan {
 
     /// A plan that accepts nothing: what a fleet starts with.
     pub fn empty() -> Self {
-        Self { revision: Revision::from_digest([0; 8]), sockets: Vec::new(), clusters: Vec::new() }
+        Self {
+            revision: Revision::from_digest([0; 8]),
+            sockets: Vec::new(),
+            clusters: Vec::new(),
+        }
     }
 
     /// The revision of the snapshot.
@@ -109,7 +120,11 @@ impl Plan {
         let listeners = &self.sockets.get(socket)?.listeners;
         let serves = |it: &PlanListener| it.hostname.as_ref().is_none_or(|name| name.matches(query.host));
         let (at, listener) = listeners.iter().enumerate().find(|(_, it)| serves(it))?;
-        Some(Place { socket, listener: at, route: listener.table.find(query).map(|RouteIndex(index)| index) })
+        Some(Place {
+            socket,
+            listener: at,
+            route: listener.table.find(query).map(|RouteIndex(index)| index),
+        })
     }
 
     pub(crate) fn listener(&self, place: Place) -> Option<&PlanListener> {
@@ -130,12 +145,18 @@ impl Plan {
 
 impl PlanListener {
     fn build(listener: &Listener, snapshot: &Snapshot, filters: &[Arc<dyn Filter>]) -> Self {
-        let attached: Vec<&Route> =
-            listener.routes.iter().filter_map(|RouteIndex(index)| snapshot.routes.get(*index)).collect();
+        let attached: Vec<&Route> = listener
+            .routes
+            .iter()
+            .filter_map(|RouteIndex(index)| snapshot.routes.get(*index))
+            .collect();
         let steps = |chain: &[FilterIndex]| -> Vec<Step> {
             let step = |FilterIndex(index): &FilterIndex| {
                 let failure_mode = snapshot.filters.get(*index)?.failure_mode;
-                Some(Step { filter: Arc::clone(filters.get(*index)?), failure_mode })
+                Some(Step {
+                    filter: Arc::clone(filters.get(*index)?),
+                    failure_mode,
+                })
             };
             chain.iter().filter_map(step).collect()
         };
@@ -144,7 +165,11 @@ impl PlanListener {
             name: route.name.as_str().into(),
             chain: Chain::new(own.iter().cloned().chain(steps(&route.chain)).collect()),
             backends: route.backends.clone(),
-            weight: route.backends.iter().map(|backend| u64::from(backend.weight)).sum(),
+            weight: route
+                .backends
+                .iter()
+                .map(|backend| u64::from(backend.weight))
+                .sum(),
         };
         Self {
             name: listener.name.as_str().into(),
@@ -152,7 +177,10 @@ impl PlanListener {
             // The table answers with positions in `routes` below.
             table: RouteTable::build(
                 listener.hostname.as_ref(),
-                attached.iter().enumerate().map(|(at, route)| (RouteIndex(at), *route)),
+                attached
+                    .iter()
+                    .enumerate()
+                    .map(|(at, route)| (RouteIndex(at), *route)),
             ),
             routes: attached.iter().map(route).collect(),
             chain: Chain::new(own),
@@ -174,6 +202,9 @@ impl PlanRoute {
 
 impl PlanCluster {
     fn build(cluster: &Cluster) -> Self {
-        Self { name: cluster.name.as_str().into(), endpoints: cluster.endpoints.clone() }
+        Self {
+            name: cluster.name.as_str().into(),
+            endpoints: cluster.endpoints.clone(),
+        }
     }
 }

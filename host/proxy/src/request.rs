@@ -7,7 +7,9 @@ use http::header;
 use http::{Request, Response, StatusCode, request};
 use http_body::Body;
 use hyper::body::Incoming;
-use weir_filter::{BodyPlan, Exchange, Facts, HeadOutcome, Oversize, Phases, Reason, Reply, RequestHead, StepIndex};
+use weir_filter::{
+    BodyPlan, Exchange, Facts, HeadOutcome, Oversize, Phases, Reason, Reply, RequestHead, StepIndex,
+};
 use weir_model::route::MatchQuery;
 
 use crate::body::{BodyError, Collected, Passing};
@@ -22,11 +24,18 @@ use crate::{headers, response};
 pub(crate) type ResponseBody = Passing<UpstreamBody>;
 
 /// Handles one request. Dropping the future (the client left) drops the upstream connection with it.
-pub(crate) async fn handle(request: Request<Incoming>, downstream: &Rc<Downstream>) -> Response<ResponseBody> {
+pub(crate) async fn handle(
+    request: Request<Incoming>,
+    downstream: &Rc<Downstream>,
+) -> Response<ResponseBody> {
     let plan = downstream.worker.plan();
     let (mut head, incoming) = request.into_parts();
     let refused = headers::admit(&mut head).err();
-    let place = if refused.is_none() { find(&plan, downstream, &head) } else { None };
+    let place = if refused.is_none() {
+        find(&plan, downstream, &head)
+    } else {
+        None
+    };
     let flow = Flow::new(plan, place, exchange(head, downstream), downstream);
     let mut body = Passing::new(Some(incoming), Direction::Request, Rc::clone(&flow));
 
@@ -56,9 +65,23 @@ fn find(plan: &WorkerPlan, downstream: &Downstream, head: &request::Parts) -> Op
 }
 
 fn exchange(head: request::Parts, downstream: &Downstream) -> Exchange {
-    let request::Parts { method, uri, version, headers, .. } = head;
+    let request::Parts {
+        method,
+        uri,
+        version,
+        headers,
+        ..
+    } = head;
     let facts = Facts::new(downstream.remote, downstream.local, downstream.id);
-    Exchange::new(RequestHead { method, uri, version, headers }, facts)
+    Exchange::new(
+        RequestHead {
+            method,
+            uri,
+            version,
+            headers,
+        },
+        facts,
+    )
 }
 
 /// Runs the request phases; a reply ends the way to the upstream.
@@ -69,8 +92,9 @@ async fn request_phases(flow: &Rc<Flow>, body: &mut Passing<Incoming>) -> Result
     });
     let mut after = None;
     loop {
-        let outcome =
-            flow.with_chain(HeadOutcome::Done, |chain, exchange, run| chain.request_head(exchange, run, after));
+        let outcome = flow.with_chain(HeadOutcome::Done, |chain, exchange, run| {
+            chain.request_head(exchange, run, after)
+        });
         match outcome {
             HeadOutcome::Done => break,
             HeadOutcome::Reply(_, reply) => return Err(filter_reply(flow, reply)),
@@ -91,10 +115,16 @@ async fn request_phases(flow: &Rc<Flow>, body: &mut Passing<Incoming>) -> Result
 /// Sends the request to an endpoint of the route's cluster and takes over the response head.
 async fn forward(flow: &Rc<Flow>, body: Passing<Incoming>) -> Result<ResponseBody, Reply> {
     let downstream = flow.downstream();
-    let pool = pick(flow)
-        .map_err(|(reason, detail)| flow.with(|it| response::for_reason(it, reason, detail)))?;
-    let sent = downstream.bounded(pool.send(flow, &downstream.client, body)).await;
-    let sent = sent.unwrap_or_else(|| Err(UpstreamError::Timeout { endpoint: pool.endpoint().to_string() }));
+    let pool =
+        pick(flow).map_err(|(reason, detail)| flow.with(|it| response::for_reason(it, reason, detail)))?;
+    let sent = downstream
+        .bounded(pool.send(flow, &downstream.client, body))
+        .await;
+    let sent = sent.unwrap_or_else(|| {
+        Err(UpstreamError::Timeout {
+            endpoint: pool.endpoint().to_string(),
+        })
+    });
     match sent {
         Ok(answer) => Ok(answered(flow, answer)),
         Err(error) => Err(match flow.interruption() {
@@ -111,11 +141,18 @@ fn pick(flow: &Flow) -> Result<Rc<Pool>, (Reason, String)> {
     let backend = match route.backends.as_slice() {
         [only] if only.weight > 0 => *only,
         _ if route.weight == 0 => return Err(nothing()),
-        _ => route.backend_at(flow.downstream().worker.random(route.weight)).ok_or_else(nothing)?,
+        _ => route
+            .backend_at(flow.downstream().worker.random(route.weight))
+            .ok_or_else(nothing)?,
     };
-    let cluster = backend.cluster.and_then(|index| flow.plan().cluster(index)).ok_or_else(nothing)?;
+    let cluster = backend
+        .cluster
+        .and_then(|index| flow.plan().cluster(index))
+        .ok_or_else(nothing)?;
     flow.with(|exchange| exchange.facts.upstream_cluster = Some(cluster.name.clone()));
-    cluster.next().ok_or_else(|| (Reason::NoEndpoint, cluster.name.to_string()))
+    cluster
+        .next()
+        .ok_or_else(|| (Reason::NoEndpoint, cluster.name.to_string()))
 }
 
 /// Takes the upstream's head into the exchange.
@@ -143,15 +180,21 @@ fn replied(flow: &Rc<Flow>, reply: Reply) -> ResponseBody {
 async fn response_phases(flow: &Rc<Flow>, mut body: ResponseBody) -> ResponseBody {
     let mut after = None;
     loop {
-        let outcome =
-            flow.with_chain(HeadOutcome::Done, |chain, exchange, run| chain.response_head(exchange, run, after));
+        let outcome = flow.with_chain(HeadOutcome::Done, |chain, exchange, run| {
+            chain.response_head(exchange, run, after)
+        });
         let (step, replaced) = match outcome {
             HeadOutcome::Done => return body,
             HeadOutcome::Reply(step, reply) => (step, Err(filter_reply(flow, reply))),
-            HeadOutcome::Failed(step, error) => (step, Err(flow.with(|it| response::for_failure(it, &error)))),
+            HeadOutcome::Failed(step, error) => {
+                (step, Err(flow.with(|it| response::for_failure(it, &error))))
+            }
             HeadOutcome::Body(step, plan) => {
                 flow.with(|exchange| exchange.response.headers.remove(header::CONTENT_LENGTH));
-                (step, give_body(flow, &mut body, Direction::Response, step, plan).await)
+                (
+                    step,
+                    give_body(flow, &mut body, Direction::Response, step, plan).await,
+                )
             }
         };
         if let Err(reply) = replaced {
@@ -179,12 +222,16 @@ where
     let collected = body.collect(limit).await;
     let interrupted = || match flow.interruption() {
         Some(interruption) => flow.with(|it| response::for_interruption(it, interruption)),
-        None => flow.with(|it| response::for_reason(it, broken(direction), "its body ended early".to_owned())),
+        None => {
+            flow.with(|it| response::for_reason(it, broken(direction), "its body ended early".to_owned()))
+        }
     };
     match (collected, oversize) {
         (Err(_), _) => Err(interrupted()),
         (Ok(Collected::Whole(bytes)), _) => {
-            let passed = flow.chunk(direction, &[step], bytes, true).ok_or_else(interrupted)?;
+            let passed = flow
+                .chunk(direction, &[step], bytes, true)
+                .ok_or_else(interrupted)?;
             body.replace(passed);
             Ok(())
         }
@@ -217,7 +264,11 @@ fn finish(flow: &Rc<Flow>, body: ResponseBody) -> Response<ResponseBody> {
     flow.with(|exchange| {
         let head = &mut exchange.response;
         *response.status_mut() = head.status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        *response.headers_mut() = if keep { head.headers.clone() } else { std::mem::take(&mut head.headers) };
+        *response.headers_mut() = if keep {
+            head.headers.clone()
+        } else {
+            std::mem::take(&mut head.headers)
+        };
     });
     response
 }

@@ -14,8 +14,15 @@ pub(crate) fn for_reason(exchange: &mut Exchange, reason: Reason, detail: String
     exchange.facts.reason_detail = Some(detail);
     let (status, text) = explain(reason);
     let mut headers = HeaderMap::with_capacity(2);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    Reply { status, headers, body: Bytes::from_static(text.as_bytes()) }
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    Reply {
+        status,
+        headers,
+        body: Bytes::from_static(text.as_bytes()),
+    }
 }
 
 /// Makes the reply for a filter that failed closed.
@@ -51,15 +58,29 @@ const fn explain(reason: Reason) -> (StatusCode, &'static str) {
     match reason {
         Reason::BadRequest => (StatusCode::BAD_REQUEST, "bad request\n"),
         Reason::NoRoute => (StatusCode::NOT_FOUND, "no route matches this request\n"),
-        Reason::NoBackend => (StatusCode::INTERNAL_SERVER_ERROR, "this route has no valid backend\n"),
-        Reason::NoEndpoint => (StatusCode::SERVICE_UNAVAILABLE, "no endpoint of the backend is ready\n"),
-        Reason::UpstreamConnect => (StatusCode::SERVICE_UNAVAILABLE, "cannot connect to the upstream\n"),
+        Reason::NoBackend => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "this route has no valid backend\n",
+        ),
+        Reason::NoEndpoint => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no endpoint of the backend is ready\n",
+        ),
+        Reason::UpstreamConnect => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "cannot connect to the upstream\n",
+        ),
         Reason::UpstreamReset => (StatusCode::BAD_GATEWAY, "the upstream broke off\n"),
-        Reason::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "the upstream did not answer in time\n"),
+        Reason::UpstreamTimeout => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "the upstream did not answer in time\n",
+        ),
         Reason::DownstreamReset => (StatusCode::BAD_REQUEST, "the request body ended early\n"),
         Reason::Unsupported => (StatusCode::NOT_IMPLEMENTED, "not supported by this gateway\n"),
         Reason::FilterReply => (StatusCode::OK, ""),
-        Reason::Filter(FailureReason::BodyTooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"),
+        Reason::Filter(FailureReason::BodyTooLarge) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n")
+        }
         Reason::Filter(FailureReason::Exhausted) => {
             (StatusCode::SERVICE_UNAVAILABLE, "a policy has no free instance\n")
         }

@@ -23,7 +23,11 @@ const TICK: Duration = Duration::from_secs(1);
 /// What a fleet asks of a worker.
 pub(crate) enum Command {
     /// Serve by this plan from now on; `opened` are the sockets that it adds.
-    Apply { plan: Arc<Plan>, opened: Vec<(SocketAddr, StdListener)>, done: oneshot::Sender<()> },
+    Apply {
+        plan: Arc<Plan>,
+        opened: Vec<(SocketAddr, StdListener)>,
+        done: oneshot::Sender<()>,
+    },
     /// Stop accepting, finish what is in flight within `grace`, and end.
     Drain { grace: Duration },
 }
@@ -62,7 +66,10 @@ pub(crate) struct WorkerCluster {
 impl Worker {
     /// Connection ids are `index`, `index + workers`, …: unique in the process without sharing a counter.
     pub(crate) fn new(index: usize, workers: usize) -> Self {
-        let plan = WorkerPlan { plan: Arc::new(Plan::empty()), clusters: Vec::new() };
+        let plan = WorkerPlan {
+            plan: Arc::new(Plan::empty()),
+            clusters: Vec::new(),
+        };
         Self {
             plan: RefCell::new(Rc::new(plan)),
             pools: Pools::default(),
@@ -90,13 +97,18 @@ impl Worker {
     }
 
     pub(crate) fn next_connection(&self) -> u64 {
-        self.connection.replace(self.connection.get() + self.connection_step)
+        self.connection
+            .replace(self.connection.get() + self.connection_step)
     }
 
     fn apply(&self, plan: Arc<Plan>) {
         let clusters = plan.clusters().iter().map(|cluster| WorkerCluster {
             name: Arc::clone(&cluster.name),
-            pools: cluster.endpoints.iter().map(|endpoint| self.pools.get(endpoint)).collect(),
+            pools: cluster
+                .endpoints
+                .iter()
+                .map(|endpoint| self.pools.get(endpoint))
+                .collect(),
             next: Cell::new(0),
         });
         let clusters = clusters.collect();
@@ -148,7 +160,10 @@ pub(crate) async fn run(worker: Rc<Worker>, patience: Patience, mut commands: mp
     };
     accepting.values().for_each(AbortHandle::abort);
     worker.connections.drain(None);
-    if tokio::time::timeout(grace, worker.connections.emptied()).await.is_err() {
+    if tokio::time::timeout(grace, worker.connections.emptied())
+        .await
+        .is_err()
+    {
         tracing::warn!("grace period over: connections are cut");
     }
 }

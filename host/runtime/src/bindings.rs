@@ -5,7 +5,7 @@
 
 mod generated {
     wasmtime::component::bindgen!({
-        path: "/tmp/rt-wit",
+        path: "../../wit/weir-policy",
         world: "policy",
     });
 }

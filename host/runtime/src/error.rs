@@ -62,7 +62,7 @@ pub enum LoadError {
     /// A core module where a component is needed.
     #[error(
         "plugin {plugin}: the artifact is a core Wasm module, not a component; build it with \
-         `weir plugin build`, or componentize it with `wasm-tools component new module.wasm -o plugin.wasm`"
+         `cargo xtask plugin DIR`, or componentize it with `wasm-tools component new module.wasm -o plugin.wasm`"
     )]
     NotAComponent {
         /// The plugin's name.

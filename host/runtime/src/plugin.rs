@@ -135,7 +135,7 @@ impl LoadedPlugin {
 
     fn environment(&self, filter: &ChainFilter) -> Vec<Variable> {
         let names = filter.capabilities.iter().filter_map(|it| match it {
-            Capability::Environment(name) => Some(name),
+            Capability::Environment(name) => name.as_ref(),
             _ => None,
         });
         names

@@ -18,10 +18,15 @@ impl Client {
     /// # Panics
     /// When nothing accepts there.
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("connect to {address}: {error}"));
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a read timeout");
+        let stream =
+            TcpStream::connect(address).unwrap_or_else(|error| panic!("connect to {address}: {error}"));
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .expect("a read timeout");
         stream.set_nodelay(true).expect("no delay");
-        Self { stream: BufReader::new(stream) }
+        Self {
+            stream: BufReader::new(stream),
+        }
     }
 
     /// Sends `GET path` with these fields (`name: value\r\n` each) and reads the answer.
@@ -29,7 +34,9 @@ impl Client {
     /// # Panics
     /// When there is no answer.
     pub fn get(&mut self, path: &str, fields: &str) -> Message {
-        self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: test.example\r\n{fields}\r\n"))
+        self.exchange(&format!(
+            "GET {path} HTTP/1.1\r\nhost: test.example\r\n{fields}\r\n"
+        ))
     }
 
     /// Sends `POST path` with a body and reads the answer.
@@ -68,7 +75,9 @@ impl Client {
         let mut bytes = Vec::new();
         while !String::from_utf8_lossy(&bytes).contains(text) {
             let mut byte = [0];
-            self.stream.read_exact(&mut byte).unwrap_or_else(|error| panic!("waiting for {text:?}: {error}"));
+            self.stream
+                .read_exact(&mut byte)
+                .unwrap_or_else(|error| panic!("waiting for {text:?}: {error}"));
             bytes.extend_from_slice(&byte);
         }
         String::from_utf8_lossy(&bytes).into_owned()

@@ -18,13 +18,21 @@ pub struct Message {
 impl Message {
     /// The first field of a name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The status of a response; 0 for a request.
     pub fn status(&self) -> u16 {
         let is_response = self.line.starts_with("HTTP/");
-        self.line.split(' ').nth(1).filter(|_| is_response).and_then(|it| it.parse().ok()).unwrap_or(0)
+        self.line
+            .split(' ')
+            .nth(1)
+            .filter(|_| is_response)
+            .and_then(|it| it.parse().ok())
+            .unwrap_or(0)
     }
 
     /// The body as text.
@@ -38,7 +46,10 @@ impl Message {
 /// # Errors
 /// When the other side breaks off; `UnexpectedEof` before the first byte means that it closed in order.
 pub fn read_message(from: &mut impl BufRead, bodiless: bool) -> io::Result<Message> {
-    let mut message = Message { line: read_line(from)?, ..Message::default() };
+    let mut message = Message {
+        line: read_line(from)?,
+        ..Message::default()
+    };
     message.headers = read_fields(from)?;
     let status = message.status();
     if bodiless || matches!(status, 100..=199 | 204 | 304) {
@@ -78,7 +89,9 @@ fn read_fields(from: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
         if line.is_empty() {
             return Ok(fields);
         }
-        let (name, value) = line.split_once(':').ok_or_else(|| io::Error::other(format!("bad field {line:?}")))?;
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| io::Error::other(format!("bad field {line:?}")))?;
         fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
 }

@@ -49,9 +49,16 @@ impl Origin {
     /// Answers every request with 200 and a text: its name, the request line, each field, the body.
     pub fn echo(name: &'static str) -> Self {
         Self::answering(move |request| {
-            let fields: String = request.headers.iter().map(|(n, v)| format!("{n}: {v}\n")).collect();
+            let fields: String = request
+                .headers
+                .iter()
+                .map(|(n, v)| format!("{n}: {v}\n"))
+                .collect();
             let body = format!("{name}\n{}\n{fields}\n{}", request.line, request.text());
-            format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
         })
     }
 
@@ -67,7 +74,9 @@ impl Origin {
     ///
     /// # Panics
     /// When no port is free.
-    pub fn start(answer: impl Fn(&Message, &mut TcpStream) -> io::Result<bool> + Send + Sync + 'static) -> Self {
+    pub fn start(
+        answer: impl Fn(&Message, &mut TcpStream) -> io::Result<bool> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let seen = Arc::new(Seen::default());
@@ -91,7 +100,10 @@ fn serve(stream: TcpStream, answer: &Answer, seen: &Seen) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let request = read_message(&mut reader, false)?;
-        seen.requests.lock().expect("no panic while locked").push(request.clone());
+        seen.requests
+            .lock()
+            .expect("no panic while locked")
+            .push(request.clone());
         if !answer(&request, &mut writer)? {
             return writer.shutdown(Shutdown::Both);
         }

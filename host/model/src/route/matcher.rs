@@ -33,9 +33,9 @@ impl PathPattern {
     fn matches(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => path == exact,
-            Self::Prefix(prefix) => {
-                path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }
+            Self::Prefix(prefix) => path
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
             Self::Regex(pattern) => pattern.0.is_match(path),
         }
     }
@@ -135,12 +135,21 @@ impl RouteTable {
         for (index, route) in routes {
             for (rank, host) in effective_hosts(listener, &route.hostnames) {
                 let at = *by_host.entry((rank, host.clone())).or_insert_with(|| {
-                    groups.push((rank, Group { host, entries: Vec::new() }));
+                    groups.push((
+                        rank,
+                        Group {
+                            host,
+                            entries: Vec::new(),
+                        },
+                    ));
                     groups.len() - 1
                 });
                 if let Some((_, group)) = groups.get_mut(at) {
                     let entries = route.matches.iter();
-                    group.entries.extend(entries.map(|c| Entry { condition: c.clone(), route: index }));
+                    group.entries.extend(entries.map(|c| Entry {
+                        condition: c.clone(),
+                        route: index,
+                    }));
                 }
             }
         }
@@ -171,39 +180,65 @@ impl RouteTable {
 
 impl Entry {
     fn matches(&self, query: &MatchQuery<'_>) -> bool {
-        let RouteMatch { path, method, headers, query: parameters } = &self.condition;
+        let RouteMatch {
+            path,
+            method,
+            headers,
+            query: parameters,
+        } = &self.condition;
         path.matches(query.path)
             && method.as_ref().is_none_or(|method| method == query.method)
-            && headers
-                .iter()
-                .all(|(name, value)| query.headers.get(name).is_some_and(|v| value.matches(v.as_bytes())))
-            && parameters
-                .iter()
-                .all(|(name, value)| query_value(query.query, name).is_some_and(|v| value.matches(v.as_bytes())))
+            && headers.iter().all(|(name, value)| {
+                query
+                    .headers
+                    .get(name)
+                    .is_some_and(|v| value.matches(v.as_bytes()))
+            })
+            && parameters.iter().all(|(name, value)| {
+                query_value(query.query, name).is_some_and(|v| value.matches(v.as_bytes()))
+            })
     }
 
     fn rank(&self) -> ((u8, usize), bool, usize, usize) {
-        let RouteMatch { path, method, headers, query } = &self.condition;
+        let RouteMatch {
+            path,
+            method,
+            headers,
+            query,
+        } = &self.condition;
         (path.rank(), method.is_some(), headers.len(), query.len())
     }
 }
 
 /// The hosts a route serves on a listener, each with the rank of the hostname *as the route wrote it*
 /// (Gateway API 1.7: the intersection matches, the original ranks).
-fn effective_hosts(listener: Option<&Hostname>, route: &[Hostname]) -> Vec<((usize, usize), Option<Hostname>)> {
+fn effective_hosts(
+    listener: Option<&Hostname>,
+    route: &[Hostname],
+) -> Vec<((usize, usize), Option<Hostname>)> {
     match (listener, route) {
         (None, []) => vec![((0, 0), None)],
         (Some(listener), []) => vec![((0, 0), Some(listener.clone()))],
-        (None, hosts) => hosts.iter().map(|host| (host.specificity(), Some(host.clone()))).collect(),
+        (None, hosts) => hosts
+            .iter()
+            .map(|host| (host.specificity(), Some(host.clone())))
+            .collect(),
         (Some(listener), hosts) => hosts
             .iter()
-            .filter_map(|host| host.intersect(listener).map(|both| (host.specificity(), Some(both))))
+            .filter_map(|host| {
+                host.intersect(listener)
+                    .map(|both| (host.specificity(), Some(both)))
+            })
             .collect(),
     }
 }
 
 fn query_value<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
-    query?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find(|(n, _)| *n == name).map(|(_, v)| v)
+    query?
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .find(|(n, _)| *n == name)
+        .map(|(_, v)| v)
 }
 
 /// Both inputs ascend; so does the result.
@@ -213,7 +248,11 @@ fn merge_ascending<'a>(mut a: &'a [usize], mut b: &'a [usize]) -> impl Iterator<
             (Some(x), Some(y)) => x < y,
             (first, _) => first.is_some(),
         };
-        let (next, rest) = if from_a { a.split_first()? } else { b.split_first()? };
+        let (next, rest) = if from_a {
+            a.split_first()?
+        } else {
+            b.split_first()?
+        };
         *(if from_a { &mut a } else { &mut b }) = rest;
         Some(*next)
     })

@@ -34,14 +34,26 @@ enum State {
 }
 
 impl UpstreamBody {
-    pub(super) fn new(framing: Framing, keep_alive: bool, connection: Box<Connection>, pool: Rc<Pool>) -> Self {
+    pub(super) fn new(
+        framing: Framing,
+        keep_alive: bool,
+        connection: Box<Connection>,
+        pool: Rc<Pool>,
+    ) -> Self {
         let state = match framing {
             Framing::None => State::End,
             Framing::Length(length) => State::Length(length),
             Framing::Chunked => State::Chunked(Decoder::Size),
             Framing::Close => State::Close,
         };
-        let mut this = Self { lease: Some(Lease { connection, pool, keep_alive }), state };
+        let mut this = Self {
+            lease: Some(Lease {
+                connection,
+                pool,
+                keep_alive,
+            }),
+            state,
+        };
         if matches!(this.state, State::End) {
             this.end();
         }
@@ -51,19 +63,28 @@ impl UpstreamBody {
     /// The body is complete: a connection in order goes back, any other is closed.
     fn end(&mut self) {
         self.state = State::End;
-        if let Some(Lease { connection, pool, keep_alive: true }) = self.lease.take() {
+        if let Some(Lease {
+            connection,
+            pool,
+            keep_alive: true,
+        }) = self.lease.take()
+        {
             pool.give_back(connection);
         }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
-            let Some(Lease { connection, .. }) = &mut self.lease else { return Poll::Ready(None) };
+            let Some(Lease { connection, .. }) = &mut self.lease else {
+                return Poll::Ready(None);
+            };
             connection.poll_sending(cx)?;
             let expected = match &mut self.state {
                 State::End => return Poll::Ready(None),
                 State::Length(left) if !connection.buffer.is_empty() => {
-                    let here = usize::try_from(*left).unwrap_or(usize::MAX).min(connection.buffer.len());
+                    let here = usize::try_from(*left)
+                        .unwrap_or(usize::MAX)
+                        .min(connection.buffer.len());
                     *left -= here as u64;
                     let data = connection.buffer.split_to(here).freeze();
                     if *left == 0 {
@@ -103,7 +124,10 @@ impl Body for UpstreamBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let frame = this.poll_next(cx);
         if matches!(frame, Poll::Ready(Some(Err(_)))) {

@@ -96,7 +96,11 @@ fn line(buffer: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, ()> {
 }
 
 fn parse_size(line: &[u8]) -> Result<u64, Malformed> {
-    let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii_end();
+    let digits = line
+        .split(|b| *b == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii_end();
     if digits.is_empty() || digits.len() > 15 {
         return Err(Malformed::Chunk);
     }
@@ -140,7 +144,9 @@ mod tests {
         loop {
             match decoder.decode(&mut buffer)? {
                 Decoded::Data(data) => body.extend_from_slice(&data),
-                Decoded::End(trailers) => return Ok((body, trailers, buffer.len() + pieces.flatten().count())),
+                Decoded::End(trailers) => {
+                    return Ok((body, trailers, buffer.len() + pieces.flatten().count()));
+                }
                 Decoded::More => buffer.extend_from_slice(pieces.next().expect("the body ends")),
             }
         }
@@ -172,6 +178,9 @@ mod tests {
         check("ffffffffffffffff\r\nx", Malformed::Chunk);
         check(&format!("5;{}\r\n", "x".repeat(MAX_SIZE_LINE)), Malformed::Chunk);
         check("0\r\nbad field\r\n\r\n", Malformed::Trailers);
-        check(&format!("0\r\nx: {}\r\n\r\n", "y".repeat(MAX_TRAILERS)), Malformed::Trailers);
+        check(
+            &format!("0\r\nx: {}\r\n\r\n", "y".repeat(MAX_TRAILERS)),
+            Malformed::Trailers,
+        );
     }
 }

@@ -45,16 +45,28 @@ pub(super) enum ExchangeError {
 impl Connection {
     /// Opens a connection; gives up after [`CONNECT_TIMEOUT`].
     pub(super) async fn open(pool: &Pool) -> Result<Box<Self>, UpstreamError> {
-        let failed = |source| UpstreamError::Connect { endpoint: pool.endpoint().to_string(), source };
+        let failed = |source| UpstreamError::Connect {
+            endpoint: pool.endpoint().to_string(),
+            source,
+        };
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, pool.connect()).await {
             Ok(stream) => stream.map_err(failed)?,
             Err(_) => return Err(failed(io::ErrorKind::TimedOut.into())),
         };
         stream.set_nodelay(true).map_err(failed)?;
-        let (remote, local) = (stream.peer_addr().map_err(failed)?, stream.local_addr().map_err(failed)?);
+        let (remote, local) = (
+            stream.peer_addr().map_err(failed)?,
+            stream.local_addr().map_err(failed)?,
+        );
         let buffer = BytesMut::with_capacity(READ);
         // Boxed once: it moves between pool, exchange and body with every request.
-        Ok(Box::new(Self { stream, buffer, sending: Sending::new(), remote, local }))
+        Ok(Box::new(Self {
+            stream,
+            buffer,
+            sending: Sending::new(),
+            remote,
+            local,
+        }))
     }
 
     /// True when the last exchange ended cleanly and the endpoint has neither closed nor spoken out of
@@ -66,7 +78,11 @@ impl Connection {
 
     /// Sends what was started and reads the final response head. A body may still be on its way when the
     /// response begins; whoever reads the response keeps it going.
-    pub(super) async fn exchange(&mut self, method: &Method, headers: &mut HeaderMap) -> Result<Head, ExchangeError> {
+    pub(super) async fn exchange(
+        &mut self,
+        method: &Method,
+        headers: &mut HeaderMap,
+    ) -> Result<Head, ExchangeError> {
         poll_fn(|cx| self.poll_exchange(method, headers, cx)).await
     }
 
@@ -77,7 +93,9 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Head, ExchangeError>> {
         let refused = match self.sending.poll(&mut self.stream, cx) {
-            Poll::Ready(Err(SendError::Body(error))) => return Poll::Ready(Err(ExchangeError::RequestBody(error))),
+            Poll::Ready(Err(SendError::Body(error))) => {
+                return Poll::Ready(Err(ExchangeError::RequestBody(error)));
+            }
             // An endpoint may refuse the rest of a body and say why: its answer is read first.
             Poll::Ready(Err(SendError::Socket(error))) => Some(error),
             Poll::Ready(Ok(())) | Poll::Pending => None,
@@ -121,7 +139,9 @@ impl Connection {
 
     /// Reads more into the buffer; `expected` is how much the current body still has.
     pub(super) fn poll_fill(&mut self, expected: u64, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let room = usize::try_from(expected).unwrap_or(READ_LARGE).clamp(READ, READ_LARGE);
+        let room = usize::try_from(expected)
+            .unwrap_or(READ_LARGE)
+            .clamp(READ, READ_LARGE);
         if self.buffer.capacity() - self.buffer.len() < room / 2 {
             self.buffer.reserve(room);
         }
@@ -129,6 +149,10 @@ impl Connection {
     }
 
     fn broken(&self, error: io::Error) -> ExchangeError {
-        if self.buffer.is_empty() { ExchangeError::Unanswered(error) } else { ExchangeError::BrokenOff(error) }
+        if self.buffer.is_empty() {
+            ExchangeError::Unanswered(error)
+        } else {
+            ExchangeError::BrokenOff(error)
+        }
     }
 }

@@ -54,7 +54,10 @@ pub(super) fn parse(
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(Malformed::Head),
     };
-    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed::Head)?;
+    let status = response
+        .code
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .ok_or(Malformed::Head)?;
     let minor = response.version.unwrap_or(0);
     let start = buffer.as_ptr() as usize;
     let mut facts = Facts::new(minor);
@@ -65,15 +68,26 @@ pub(super) fn parse(
             let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed::Head)?;
             // The value is a part of `buffer`; a slice of the frozen head shares it without a copy.
             let from = (field.value.as_ptr() as usize).wrapping_sub(start);
-            fields.push(Field { name, from, to: from.wrapping_add(field.value.len()) });
+            fields.push(Field {
+                name,
+                from,
+                to: from.wrapping_add(field.value.len()),
+            });
         }
     }
     let head = facts.conclude(status, method)?;
     let bytes = buffer.split_to(length).freeze();
     for Field { name, from, to } in fields {
         if !facts.nominations.contains(&name) {
-            let value = if from <= to && to <= bytes.len() { bytes.slice(from..to) } else { Bytes::new() };
-            headers.append(name, HeaderValue::from_maybe_shared(value).map_err(|_| Malformed::Head)?);
+            let value = if from <= to && to <= bytes.len() {
+                bytes.slice(from..to)
+            } else {
+                Bytes::new()
+            };
+            headers.append(
+                name,
+                HeaderValue::from_maybe_shared(value).map_err(|_| Malformed::Head)?,
+            );
         }
     }
     Ok(Some(head))
@@ -104,7 +118,14 @@ struct Facts {
 
 impl Facts {
     const fn new(minor: u8) -> Self {
-        Self { minor, length: None, chunked: false, close: false, keep_alive: false, nominations: Vec::new() }
+        Self {
+            minor,
+            length: None,
+            chunked: false,
+            close: false,
+            keep_alive: false,
+            nominations: Vec::new(),
+        }
     }
 
     /// Matches names by length first: most fields are decided by one comparison of integers.
@@ -167,8 +188,16 @@ impl Facts {
             Some(length) => Framing::Length(length),
             None => Framing::Close,
         };
-        let persistent = if self.minor == 0 { self.keep_alive } else { !self.close };
-        Ok(Head { status, framing, keep_alive: persistent && framing != Framing::Close })
+        let persistent = if self.minor == 0 {
+            self.keep_alive
+        } else {
+            !self.close
+        };
+        Ok(Head {
+            status,
+            framing,
+            keep_alive: persistent && framing != Framing::Close,
+        })
     }
 }
 
@@ -178,7 +207,9 @@ fn parse_length(value: &[u8]) -> Result<u64, Malformed> {
     if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
         return Err(Malformed::ContentLength);
     }
-    Ok(value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
+    Ok(value
+        .iter()
+        .fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
 }
 
 #[cfg(test)]
@@ -196,23 +227,42 @@ mod tests {
     fn framing_follows_rfc_9112_section_6_3() {
         let check = |fields: &str, expect: Result<(Framing, bool), Malformed>| {
             let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\nrest");
-            let got = parsed(&text, &Method::GET).map(|it| it.map(|(head, _, _)| (head.framing, head.keep_alive)));
+            let got =
+                parsed(&text, &Method::GET).map(|it| it.map(|(head, _, _)| (head.framing, head.keep_alive)));
             assert_eq!(got, expect.map(Some), "{fields:?}");
         };
         check("content-length: 5\r\n", Ok((Framing::Length(5), true)));
         check("Content-Length: 0\r\n", Ok((Framing::None, true)));
         check("Transfer-Encoding: Chunked\r\n", Ok((Framing::Chunked, true)));
         check("", Ok((Framing::Close, false)));
-        check("content-length: 5\r\nconnection: x, Close\r\n", Ok((Framing::Length(5), false)));
-        check("content-length: 5\r\ncontent-length: 5\r\n", Err(Malformed::ContentLength));
+        check(
+            "content-length: 5\r\nconnection: x, Close\r\n",
+            Ok((Framing::Length(5), false)),
+        );
+        check(
+            "content-length: 5\r\ncontent-length: 5\r\n",
+            Err(Malformed::ContentLength),
+        );
         for bad in ["+5", "5, 5", "-1", "0x5", "", "9999999999999999999"] {
-            check(&format!("content-length: {bad}\r\n"), Err(Malformed::ContentLength));
+            check(
+                &format!("content-length: {bad}\r\n"),
+                Err(Malformed::ContentLength),
+            );
         }
         for bad in ["gzip, chunked", "identity", "chunked, chunked", "xchunked"] {
-            check(&format!("transfer-encoding: {bad}\r\n"), Err(Malformed::TransferEncoding));
+            check(
+                &format!("transfer-encoding: {bad}\r\n"),
+                Err(Malformed::TransferEncoding),
+            );
         }
-        check("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", Err(Malformed::TransferEncoding));
-        check("transfer-encoding: chunked\r\ncontent-length: 5\r\n", Err(Malformed::TransferEncoding));
+        check(
+            "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+            Err(Malformed::TransferEncoding),
+        );
+        check(
+            "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
+            Err(Malformed::TransferEncoding),
+        );
     }
 
     #[test]
@@ -220,8 +270,15 @@ mod tests {
         for (status, method) in [(204, Method::GET), (304, Method::GET), (200, Method::HEAD)] {
             let text = format!("HTTP/1.1 {status} X\r\ncontent-length: 5\r\n\r\n");
             let (head, headers, _) = parsed(&text, &method).unwrap().unwrap();
-            assert_eq!((head.framing, head.keep_alive), (Framing::None, true), "{status} {method}");
-            assert_eq!(headers["content-length"], "5", "it describes the body that a GET would have");
+            assert_eq!(
+                (head.framing, head.keep_alive),
+                (Framing::None, true),
+                "{status} {method}"
+            );
+            assert_eq!(
+                headers["content-length"], "5",
+                "it describes the body that a GET would have"
+            );
         }
     }
 
@@ -229,7 +286,9 @@ mod tests {
     fn an_old_server_keeps_the_connection_only_when_it_says_so() {
         let keep_alive = |text: &str| parsed(text, &Method::GET).unwrap().unwrap().0.keep_alive;
         assert!(!keep_alive("HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\n"));
-        assert!(keep_alive("HTTP/1.0 200 OK\r\ncontent-length: 1\r\nconnection: keep-alive\r\n\r\n"));
+        assert!(keep_alive(
+            "HTTP/1.0 200 OK\r\ncontent-length: 1\r\nconnection: keep-alive\r\n\r\n"
+        ));
     }
 
     #[test]
@@ -246,11 +305,24 @@ mod tests {
     fn a_head_may_arrive_byte_by_byte_but_not_without_end() {
         let text = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n";
         for end in 0..text.len() {
-            assert_eq!(parsed(&text[..end], &Method::GET).unwrap().map(|_| ()), None, "{end}");
+            assert_eq!(
+                parsed(&text[..end], &Method::GET).unwrap().map(|_| ()),
+                None,
+                "{end}"
+            );
         }
         let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(MAX_HEAD));
-        assert_eq!(parsed(&endless, &Method::GET).unwrap_err(), Malformed::HeadTooLarge);
-        assert_eq!(parsed("SSH-2.0-OpenSSH\r\n\r\n", &Method::GET).unwrap_err(), Malformed::Head);
-        assert_eq!(parsed("HTTP/1.1 101 X\r\n\r\n", &Method::GET).unwrap_err(), Malformed::Switched);
+        assert_eq!(
+            parsed(&endless, &Method::GET).unwrap_err(),
+            Malformed::HeadTooLarge
+        );
+        assert_eq!(
+            parsed("SSH-2.0-OpenSSH\r\n\r\n", &Method::GET).unwrap_err(),
+            Malformed::Head
+        );
+        assert_eq!(
+            parsed("HTTP/1.1 101 X\r\n\r\n", &Method::GET).unwrap_err(),
+            Malformed::Switched
+        );
     }
 }

@@ -78,7 +78,13 @@ impl Pool {
                 Ok(head) => {
                     let (remote, local) = (connection.remote, connection.local);
                     let body = UpstreamBody::new(head.framing, head.keep_alive, connection, Rc::clone(self));
-                    return Ok(Answer { status: head.status, headers, body, remote, local });
+                    return Ok(Answer {
+                        status: head.status,
+                        headers,
+                        body,
+                        remote,
+                        local,
+                    });
                 }
                 Err(ExchangeError::Unanswered(_)) if reused && repeatable(&method, body.as_ref()) => {}
                 Err(error) => return Err(self.error(error)),
@@ -98,7 +104,10 @@ impl Pool {
     pub(super) fn give_back(&self, connection: Box<Connection>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MAX_IDLE && connection.is_usable() {
-            idle.push(Idle { connection, sweeps: 0 });
+            idle.push(Idle {
+                connection,
+                sweeps: 0,
+            });
         }
     }
 
@@ -146,9 +155,12 @@ impl Pools {
     /// The pool of an endpoint, made when it is new.
     pub(crate) fn get(&self, endpoint: &Endpoint) -> Rc<Pool> {
         let mut pools = self.by_endpoint.borrow_mut();
-        let pool = pools
-            .entry(endpoint.clone())
-            .or_insert_with(|| Rc::new(Pool { endpoint: endpoint.clone(), idle: RefCell::default() }));
+        let pool = pools.entry(endpoint.clone()).or_insert_with(|| {
+            Rc::new(Pool {
+                endpoint: endpoint.clone(),
+                idle: RefCell::default(),
+            })
+        });
         Rc::clone(pool)
     }
 

@@ -45,11 +45,21 @@ enum Framing {
 
 impl Sending {
     pub(super) fn new() -> Self {
-        Self { buffer: Vec::with_capacity(2048), written: 0, body: None, chunked: false }
+        Self {
+            buffer: Vec::with_capacity(2048),
+            written: 0,
+            body: None,
+            chunked: false,
+        }
     }
 
     /// Encodes a request head and takes the body, if there is one.
-    pub(super) fn start(&mut self, head: &RequestHead, client: &HeaderValue, body: &mut Option<Passing<Incoming>>) {
+    pub(super) fn start(
+        &mut self,
+        head: &RequestHead,
+        client: &HeaderValue,
+        body: &mut Option<Passing<Incoming>>,
+    ) {
         self.buffer.clear();
         self.written = 0;
         let out = &mut self.buffer;
@@ -58,7 +68,8 @@ impl Sending {
         out.extend_from_slice(head.path_and_query().as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
         for (name, value) in &head.headers {
-            let ours = *name == header::CONTENT_LENGTH || *name == X_FORWARDED_FOR || *name == X_FORWARDED_PROTO;
+            let ours =
+                *name == header::CONTENT_LENGTH || *name == X_FORWARDED_FOR || *name == X_FORWARDED_PROTO;
             if !ours {
                 field(out, name.as_str().as_bytes(), value.as_bytes());
             }
@@ -82,7 +93,11 @@ impl Sending {
     }
 
     /// Writes what can be written; ready when all is.
-    pub(super) fn poll(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    pub(super) fn poll(
+        &mut self,
+        stream: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
         loop {
             let starved = !self.poll_body(cx)?;
             while let Some(waiting) = self.buffer.get(self.written..).filter(|it| !it.is_empty()) {

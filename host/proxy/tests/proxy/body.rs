@@ -11,7 +11,9 @@ use weir_harness::Origin;
 
 use crate::support::{Native, Proxy, Setup};
 
-fn planned(plan: BodyPlan) -> Box<dyn Fn(&mut Exchange) -> Result<HeadAction, weir_filter::FilterError> + Send + Sync> {
+fn planned(
+    plan: BodyPlan,
+) -> Box<dyn Fn(&mut Exchange) -> Result<HeadAction, weir_filter::FilterError> + Send + Sync> {
     Box::new(move |_| Ok(HeadAction::Body(plan)))
 }
 
@@ -44,10 +46,18 @@ fn whole(limit: u64, oversize: Oversize) -> BodyPlan {
 fn a_body_is_changed_whole_or_in_chunks_in_both_directions() {
     for plan in [whole(1 << 20, Oversize::Reject), BodyPlan::Chunks] {
         let origin = Origin::echo("a");
-        let proxy = Proxy::start(Setup::to(origin.address).filter(shout_request(plan)).filter(shout_response(plan)));
+        let proxy = Proxy::start(
+            Setup::to(origin.address)
+                .filter(shout_request(plan))
+                .filter(shout_response(plan)),
+        );
         let answer = proxy.client().post("/", "", "hello");
         assert_eq!(origin.seen.last().text(), "HELLO", "{plan:?}");
-        assert!(answer.text().starts_with("A\nPOST / HTTP/1.1"), "{plan:?}: {}", answer.text());
+        assert!(
+            answer.text().starts_with("A\nPOST / HTTP/1.1"),
+            "{plan:?}: {}",
+            answer.text()
+        );
     }
 }
 
@@ -57,8 +67,16 @@ fn an_oversized_body_is_refused_skipped_or_streamed() {
     let check = |oversize, status, seen: Option<&str>| {
         let origin = Origin::echo("a");
         let proxy = Proxy::start(Setup::to(origin.address).filter(shout_request(whole(10, oversize))));
-        assert_eq!(proxy.client().post("/", "", &big).status(), status, "{oversize:?}");
-        assert_eq!(origin.seen.requests().last().map(|it| it.text()).as_deref(), seen, "{oversize:?}");
+        assert_eq!(
+            proxy.client().post("/", "", &big).status(),
+            status,
+            "{oversize:?}"
+        );
+        assert_eq!(
+            origin.seen.requests().last().map(|it| it.text()).as_deref(),
+            seen,
+            "{oversize:?}"
+        );
     };
     check(Oversize::Reject, 413, None);
     check(Oversize::Skip, 200, Some(&big));
@@ -119,7 +137,10 @@ fn a_body_that_nobody_asked_for_streams() {
     let gate = Arc::new(Mutex::new(gate));
     let origin = Origin::start(move |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")?;
-        gate.lock().expect("no panic while locked").recv().expect("the test is still there");
+        gate.lock()
+            .expect("no panic while locked")
+            .recv()
+            .expect("the test is still there");
         stream.write_all(b"4\r\nlast\r\n0\r\n\r\n")?;
         Ok(true)
     });
@@ -148,8 +169,16 @@ fn trailers_pass_with_and_without_filters() {
         for _ in 0..3 {
             let answer = client.exchange("GET / HTTP/1.1\r\nhost: a\r\nte: trailers\r\n\r\n");
             assert_eq!(answer.text(), if filtered { "HI" } else { "hi" });
-            assert_eq!(answer.trailers, [("x-sum".to_owned(), "7".to_owned())], "filtered: {filtered}");
+            assert_eq!(
+                answer.trailers,
+                [("x-sum".to_owned(), "7".to_owned())],
+                "filtered: {filtered}"
+            );
         }
-        assert_eq!(origin.seen.connections(), 1, "a response with trailers gives its connection back");
+        assert_eq!(
+            origin.seen.connections(),
+            1,
+            "a response with trailers gives its connection back"
+        );
     }
 }

@@ -10,18 +10,28 @@ use weir_model::FailureMode;
 use crate::support::{Native, Proxy, Setup};
 
 fn failing(filter: &str) -> FilterError {
-    FilterError { filter: filter.to_owned(), reason: FailureReason::Trap, message: "for the test".to_owned() }
+    FilterError {
+        filter: filter.to_owned(),
+        reason: FailureReason::Trap,
+        message: "for the test".to_owned(),
+    }
 }
 
 /// Sets `x-mark` on the request and `x-back` on the response.
 fn marking() -> Native {
     Native {
         request_head: Some(Box::new(|exchange| {
-            exchange.request.headers.insert("x-mark", HeaderValue::from_static("1"));
+            exchange
+                .request
+                .headers
+                .insert("x-mark", HeaderValue::from_static("1"));
             Ok(HeadAction::Next)
         })),
         response_head: Some(Box::new(|exchange| {
-            exchange.response.headers.insert("x-back", HeaderValue::from_static("1"));
+            exchange
+                .response
+                .headers
+                .insert("x-back", HeaderValue::from_static("1"));
             Ok(HeadAction::Next)
         })),
         ..Native::default()
@@ -31,7 +41,10 @@ fn marking() -> Native {
 fn replying() -> Native {
     Native {
         request_head: Some(Box::new(|exchange| {
-            exchange.stage_reply(Reply { body: "no".into(), ..Reply::new(StatusCode::FORBIDDEN) });
+            exchange.stage_reply(Reply {
+                body: "no".into(),
+                ..Reply::new(StatusCode::FORBIDDEN)
+            });
             Ok(HeadAction::Reply)
         })),
         ..Native::default()
@@ -39,7 +52,10 @@ fn replying() -> Native {
 }
 
 fn trapping() -> Native {
-    Native { request_head: Some(Box::new(|_| Err(failing("native")))), ..Native::default() }
+    Native {
+        request_head: Some(Box::new(|_| Err(failing("native")))),
+        ..Native::default()
+    }
 }
 
 #[test]
@@ -66,7 +82,10 @@ fn a_filter_rewrites_what_the_upstream_is_asked() {
     let proxy = Proxy::start(Setup::to(origin.address).filter(rewriting));
     proxy.client().get("/old", "");
     let seen = origin.seen.last();
-    assert_eq!((seen.line.as_str(), seen.header("host")), ("PUT /new?x=1 HTTP/1.1", Some("inner.example")));
+    assert_eq!(
+        (seen.line.as_str(), seen.header("host")),
+        ("PUT /new?x=1 HTTP/1.1", Some("inner.example"))
+    );
 }
 
 #[test]
@@ -74,7 +93,10 @@ fn a_reply_ends_the_way_and_earlier_filters_see_it() {
     let origin = Origin::echo("a");
     let proxy = Proxy::start(Setup::to(origin.address).filter(marking()).filter(replying()));
     let answer = proxy.client().get("/", "");
-    assert_eq!((answer.status(), answer.text().as_str(), answer.header("x-back")), (403, "no", Some("1")));
+    assert_eq!(
+        (answer.status(), answer.text().as_str(), answer.header("x-back")),
+        (403, "no", Some("1"))
+    );
     assert!(origin.seen.requests().is_empty());
 }
 
@@ -85,8 +107,14 @@ fn a_failure_follows_the_failure_mode_of_its_own_filter() {
     assert_eq!(closed.client().get("/", "").status(), 500);
     let open = Proxy::start(Setup::to(origin.address).filter_with(trapping(), FailureMode::Open));
     assert_eq!(open.client().get("/", "").status(), 200);
-    let guarded = Setup::to(origin.address).filter_with(trapping(), FailureMode::Open).filter(replying());
-    assert_eq!(Proxy::start(guarded).client().get("/", "").status(), 403, "the neighbour still decides");
+    let guarded = Setup::to(origin.address)
+        .filter_with(trapping(), FailureMode::Open)
+        .filter(replying());
+    assert_eq!(
+        Proxy::start(guarded).client().get("/", "").status(),
+        403,
+        "the neighbour still decides"
+    );
 }
 
 #[test]
@@ -119,13 +147,24 @@ fn the_log_phase_sees_every_exchange_with_its_facts() {
             ..Native::default()
         }
     };
-    let setup = Setup::new().route("/a", &[(Some(&[origin.address]), 1)]).listener_filter(logging(&lines));
+    let setup = Setup::new()
+        .route("/a", &[(Some(&[origin.address]), 1)])
+        .listener_filter(logging(&lines));
     let proxy = Proxy::start(setup);
     let mut client = proxy.client();
     let sent = client.post("/a", "", "12345").body.len();
     client.get("/none", "");
-    let lines = eventually("two lines", || Some(lines.lock().unwrap().clone()).filter(|it| it.len() == 2));
-    assert_eq!(lines[0], format!("/a 200 Some(\"route/a\") true in=5 out={sent} None"));
-    assert!(lines[1].starts_with("/none 404 None false in=0 out="), "{}", lines[1]);
+    let lines = eventually("two lines", || {
+        Some(lines.lock().unwrap().clone()).filter(|it| it.len() == 2)
+    });
+    assert_eq!(
+        lines[0],
+        format!("/a 200 Some(\"route/a\") true in=5 out={sent} None")
+    );
+    assert!(
+        lines[1].starts_with("/none 404 None false in=0 out="),
+        "{}",
+        lines[1]
+    );
     assert!(lines[1].ends_with("Some(\"no_route\")"), "{}", lines[1]);
 }

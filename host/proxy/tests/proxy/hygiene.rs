@@ -6,9 +6,9 @@ use crate::support::{Proxy, Setup};
 
 #[test]
 fn hop_by_hop_fields_end_here_and_forwarding_fields_are_added() {
-    let origin = Origin::answering(|_| {
-        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\nx-end: 2\r\n\r\nok"
-    });
+    let origin = Origin::answering(
+        |_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\nx-end: 2\r\n\r\nok",
+    );
     let proxy = Proxy::start(Setup::to(origin.address));
     let answer = proxy.client().get(
         "/",
@@ -20,7 +20,10 @@ fn hop_by_hop_fields_end_here_and_forwarding_fields_are_added() {
     }
     assert_eq!(seen.header("x-forwarded-for"), Some("10.0.0.1, 127.0.0.1"));
     assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
-    assert_eq!((answer.header("x-hop"), answer.header("x-end")), (None, Some("2")));
+    assert_eq!(
+        (answer.header("x-hop"), answer.header("x-end")),
+        (None, Some("2"))
+    );
     assert_eq!(answer.header("keep-alive"), None);
 }
 
@@ -33,8 +36,14 @@ fn ambiguous_requests_are_refused_before_they_reach_anyone() {
     };
     check("GET / HTTP/1.1\r\n\r\n", 400);
     check("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400);
-    check("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501);
-    check("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", 400);
+    check(
+        "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        501,
+    );
+    check(
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        400,
+    );
     check("CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n", 501);
     assert!(origin.seen.requests().is_empty());
 }
@@ -43,9 +52,14 @@ fn ambiguous_requests_are_refused_before_they_reach_anyone() {
 fn an_absolute_target_is_routed_by_its_host_in_origin_form() {
     let origin = Origin::echo("a");
     let proxy = Proxy::start(Setup::to(origin.address));
-    proxy.client().exchange("GET http://real.example/x HTTP/1.1\r\nhost: fake.example\r\n\r\n");
+    proxy
+        .client()
+        .exchange("GET http://real.example/x HTTP/1.1\r\nhost: fake.example\r\n\r\n");
     let seen = origin.seen.last();
-    assert_eq!((seen.line.as_str(), seen.header("host")), ("GET /x HTTP/1.1", Some("real.example")));
+    assert_eq!(
+        (seen.line.as_str(), seen.header("host")),
+        ("GET /x HTTP/1.1", Some("real.example"))
+    );
 }
 
 #[test]
@@ -55,6 +69,9 @@ fn both_lengths_at_once_are_forwarded_as_chunked_only() {
     let request = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     assert_eq!(proxy.client().exchange(request).status(), 200);
     let seen = origin.seen.last();
-    assert_eq!((seen.header("content-length"), seen.header("transfer-encoding")), (None, Some("chunked")));
+    assert_eq!(
+        (seen.header("content-length"), seen.header("transfer-encoding")),
+        (None, Some("chunked"))
+    );
     assert_eq!(seen.text(), "hello");
 }

@@ -14,7 +14,10 @@ fn a_swap_keeps_connections_and_finishes_requests_by_the_plan_they_began_with() 
     let (go, gate) = mpsc::channel::<()>();
     let gate = Arc::new(Mutex::new(gate));
     let old = Origin::start(move |_, stream| {
-        gate.lock().expect("no panic while locked").recv().expect("the test is still there");
+        gate.lock()
+            .expect("no panic while locked")
+            .recv()
+            .expect("the test is still there");
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nold")?;
         Ok(true)
     });
@@ -26,7 +29,10 @@ fn a_swap_keeps_connections_and_finishes_requests_by_the_plan_they_began_with() 
     proxy.apply(Setup::to(new.address));
     go.send(()).unwrap();
     assert_eq!(client.read(false).unwrap().text(), "old");
-    assert!(client.get("/", "").text().starts_with("new"), "the same connection, by the new plan");
+    assert!(
+        client.get("/", "").text().starts_with("new"),
+        "the same connection, by the new plan"
+    );
 }
 
 #[test]
@@ -34,7 +40,10 @@ fn a_drain_answers_what_is_in_flight_and_refuses_what_is_new() {
     let (go, gate) = mpsc::channel::<()>();
     let gate = Arc::new(Mutex::new(gate));
     let origin = Origin::start(move |_, stream| {
-        gate.lock().expect("no panic while locked").recv().expect("the test is still there");
+        gate.lock()
+            .expect("no panic while locked")
+            .recv()
+            .expect("the test is still there");
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone")?;
         Ok(true)
     });
@@ -48,9 +57,15 @@ fn a_drain_answers_what_is_in_flight_and_refuses_what_is_new() {
     assert!(idle.read(false).is_err(), "an idle connection is closed at once");
     go.send(()).unwrap();
     let answer = busy.read(false).unwrap();
-    assert_eq!((answer.text().as_str(), answer.header("connection")), ("done", Some("close")));
+    assert_eq!(
+        (answer.text().as_str(), answer.header("connection")),
+        ("done", Some("close"))
+    );
     draining.join().unwrap();
-    assert!(std::net::TcpStream::connect(address).is_err(), "nobody accepts any more");
+    assert!(
+        std::net::TcpStream::connect(address).is_err(),
+        "nobody accepts any more"
+    );
 }
 
 #[test]

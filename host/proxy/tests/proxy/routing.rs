@@ -16,7 +16,12 @@ fn a_request_goes_to_the_longest_prefix_and_its_answer_comes_back() {
     let proxy = Proxy::start(setup);
     let mut client = proxy.client();
     assert!(client.get("/x", "").text().starts_with("a\nGET /x HTTP/1.1"));
-    assert!(client.get("/b/x?q=1", "").text().starts_with("b\nGET /b/x?q=1 HTTP/1.1"));
+    assert!(
+        client
+            .get("/b/x?q=1", "")
+            .text()
+            .starts_with("b\nGET /b/x?q=1 HTTP/1.1")
+    );
 }
 
 #[test]
@@ -34,7 +39,9 @@ fn weights_share_the_traffic() {
     let mut client = proxy.client();
     let mut counts = HashMap::<char, u32>::new();
     for _ in 0..500 {
-        *counts.entry(client.get("/", "").text().chars().next().unwrap()).or_default() += 1;
+        *counts
+            .entry(client.get("/", "").text().chars().next().unwrap())
+            .or_default() += 1;
     }
     // 400 expected with a standard deviation of 9: ten of them on each side.
     assert!((310..490).contains(&counts[&'a']), "{counts:?}");
@@ -61,7 +68,13 @@ fn what_cannot_be_forwarded_is_told_apart() {
         .route("/refused", &[(Some(&[refused]), 1)]);
     let proxy = Proxy::start(setup);
     let mut client = proxy.client();
-    let expected = [("/unresolved", 500), ("/nothing", 500), ("/zero", 500), ("/empty", 503), ("/refused", 503)];
+    let expected = [
+        ("/unresolved", 500),
+        ("/nothing", 500),
+        ("/zero", 500),
+        ("/empty", 503),
+        ("/refused", 503),
+    ];
     for (path, status) in expected {
         assert_eq!(client.get(path, "").status(), status, "{path}");
     }

@@ -25,12 +25,25 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn start(setup: Setup) -> Self {
-        Self::with(&FleetConfig { workers: 1, ..FleetConfig::default() }, setup)
+        Self::with(
+            &FleetConfig {
+                workers: 1,
+                ..FleetConfig::default()
+            },
+            setup,
+        )
     }
 
     pub(crate) fn with(config: &FleetConfig, setup: Setup) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut proxy = Self { fleet: Some(Fleet::start(config).unwrap()), runtime, address: listen() };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let mut proxy = Self {
+            fleet: Some(Fleet::start(config).unwrap()),
+            runtime,
+            address: listen(),
+        };
         proxy.apply(setup);
         proxy.address = proxy.fleet.as_ref().unwrap().bound(listen()).unwrap();
         proxy
@@ -42,7 +55,8 @@ impl Proxy {
 
     pub(crate) fn try_apply(&mut self, setup: Setup) -> Result<(), BindError> {
         let plan = Plan::build(&setup.snapshot, &setup.filters);
-        self.runtime.block_on(self.fleet.as_mut().unwrap().apply(Arc::new(plan)))
+        self.runtime
+            .block_on(self.fleet.as_mut().unwrap().apply(Arc::new(plan)))
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -83,7 +97,10 @@ impl Setup {
             plugins: Vec::new(),
             clusters: Vec::new(),
         };
-        Self { snapshot, filters: Vec::new() }
+        Self {
+            snapshot,
+            filters: Vec::new(),
+        }
     }
 
     /// One route for everything, to one origin.
@@ -95,12 +112,21 @@ impl Setup {
         let clusters = &mut self.snapshot.clusters;
         let backends = backends.iter().map(|(addresses, weight)| {
             let cluster = addresses.map(|addresses| {
-                let endpoint = |at: &SocketAddr| Endpoint { host: Host::Address(at.ip()), port: at.port() };
+                let endpoint = |at: &SocketAddr| Endpoint {
+                    host: Host::Address(at.ip()),
+                    port: at.port(),
+                };
                 let name = format!("cluster-{}", clusters.len());
-                clusters.push(Cluster { name, endpoints: addresses.iter().map(endpoint).collect() });
+                clusters.push(Cluster {
+                    name,
+                    endpoints: addresses.iter().map(endpoint).collect(),
+                });
                 ClusterIndex(clusters.len() - 1)
             });
-            Backend { cluster, weight: *weight }
+            Backend {
+                cluster,
+                weight: *weight,
+            }
         });
         let route = Route {
             name: format!("route{prefix}"),
@@ -114,7 +140,9 @@ impl Setup {
             chain: Vec::new(),
             backends: backends.collect(),
         };
-        self.snapshot.listeners[0].routes.push(RouteIndex(self.snapshot.routes.len()));
+        self.snapshot.listeners[0]
+            .routes
+            .push(RouteIndex(self.snapshot.routes.len()));
         self.snapshot.routes.push(route);
         self
     }
@@ -192,7 +220,12 @@ impl Filter for Native {
         self.request_head.as_ref().unwrap()(exchange)
     }
 
-    fn on_request_body(&self, exchange: &mut Exchange, chunk: &Bytes, end: bool) -> Result<BodyAction, FilterError> {
+    fn on_request_body(
+        &self,
+        exchange: &mut Exchange,
+        chunk: &Bytes,
+        end: bool,
+    ) -> Result<BodyAction, FilterError> {
         self.request_body.as_ref().unwrap()(exchange, chunk, end)
     }
 
@@ -200,7 +233,12 @@ impl Filter for Native {
         self.response_head.as_ref().unwrap()(exchange)
     }
 
-    fn on_response_body(&self, exchange: &mut Exchange, chunk: &Bytes, end: bool) -> Result<BodyAction, FilterError> {
+    fn on_response_body(
+        &self,
+        exchange: &mut Exchange,
+        chunk: &Bytes,
+        end: bool,
+    ) -> Result<BodyAction, FilterError> {
         self.response_body.as_ref().unwrap()(exchange, chunk, end)
     }
 

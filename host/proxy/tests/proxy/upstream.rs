@@ -29,7 +29,9 @@ fn a_connection_that_the_endpoint_closed_is_not_used_again() {
     let mut client = proxy.client();
     assert_eq!(client.get("/", "").status(), 200);
     // The close arrives when it arrives: until then a request may still meet it.
-    eventually("a fresh connection", || (client.get("/", "").status() == 200).then_some(()));
+    eventually("a fresh connection", || {
+        (client.get("/", "").status() == 200).then_some(())
+    });
     assert!(origin.seen.connections() >= 2);
 }
 
@@ -49,12 +51,22 @@ fn every_framing_of_a_response_arrives_whole() {
     });
     let proxy = Proxy::start(Setup::to(origin.address));
     let mut client = proxy.client();
-    for (path, body) in [("/length", "hello"), ("/chunked", "hello"), ("/close", "hello"), ("/204", ""), ("/interim", "hello")] {
+    for (path, body) in [
+        ("/length", "hello"),
+        ("/chunked", "hello"),
+        ("/close", "hello"),
+        ("/204", ""),
+        ("/interim", "hello"),
+    ] {
         assert_eq!(client.get(path, "").text(), body, "{path}");
     }
     let head = client.exchange("HEAD /head HTTP/1.1\r\nhost: a\r\n\r\n");
     assert_eq!((head.status(), head.header("content-length")), (200, Some("7")));
-    assert_eq!(client.get("/length", "").text(), "hello", "the connection is still in order");
+    assert_eq!(
+        client.get("/length", "").text(),
+        "hello",
+        "the connection is still in order"
+    );
 }
 
 #[test]
@@ -84,7 +96,11 @@ fn an_endpoint_that_says_nothing_gives_504() {
         std::thread::park_timeout(Duration::from_secs(30));
         Ok(false)
     });
-    let config = FleetConfig { workers: 1, response_timeout: Duration::from_secs(1), ..FleetConfig::default() };
+    let config = FleetConfig {
+        workers: 1,
+        response_timeout: Duration::from_secs(1),
+        ..FleetConfig::default()
+    };
     let proxy = Proxy::with(&config, Setup::to(origin.address));
     assert_eq!(proxy.client().get("/", "").status(), 504);
 }
@@ -104,12 +120,20 @@ fn a_body_that_breaks_off_breaks_the_response_instead_of_shortening_it() {
 #[test]
 fn a_client_that_says_nothing_is_let_go() {
     let origin = Origin::echo("a");
-    let config = FleetConfig { workers: 1, idle_timeout: Duration::from_secs(1), ..FleetConfig::default() };
+    let config = FleetConfig {
+        workers: 1,
+        idle_timeout: Duration::from_secs(1),
+        ..FleetConfig::default()
+    };
     let proxy = Proxy::with(&config, Setup::to(origin.address));
     for sent in ["", "GET / HTTP/1.1\r\nho"] {
         let mut client = proxy.client();
         client.write(sent.as_bytes()).unwrap();
         let error = client.read(false).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{sent:?}: {error}");
+        assert_eq!(
+            error.kind(),
+            std::io::ErrorKind::UnexpectedEof,
+            "{sent:?}: {error}"
+        );
     }
 }

@@ -17,7 +17,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, WorldId};
 
 /// The contract's own text.
-pub(crate) const WIT: &str = "/tmp/rt-wit";
+pub(crate) const WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/weir-policy");
 
 /// The defaults, with time for a machine that is busy with other tests: deadlines are wall time.
 pub(crate) const LIMITS: Limits = Limits {

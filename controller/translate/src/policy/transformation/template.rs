@@ -3,7 +3,7 @@
 use weir_crds::kgateway::{Transform, Transformation};
 use weir_model::Capability;
 
-/// The capabilities of a transformation: random numbers, and each variable that a template names literally.
+/// The capabilities of a transformation: its log, random numbers, and each variable that a template names literally.
 /// A name that is computed is granted nothing and yields the empty text.
 pub(super) fn capabilities(transformation: &Transformation) -> Vec<String> {
     let sides = transformation.request.iter().chain(&transformation.response);
@@ -12,8 +12,9 @@ pub(super) fn capabilities(transformation: &Transformation) -> Vec<String> {
     names.dedup();
     let variables = names
         .into_iter()
-        .map(|name| Capability::Environment(name.to_owned()));
-    std::iter::once(Capability::Random)
+        .map(|name| Capability::Environment(Some(name.to_owned())));
+    [Capability::Log, Capability::Random, Capability::Environment(None)]
+        .into_iter()
         .chain(variables)
         .map(|it| it.to_string())
         .collect()

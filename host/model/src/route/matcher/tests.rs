@@ -6,16 +6,30 @@ use proptest::prelude::*;
 use super::*;
 
 fn condition(path: PathPattern) -> RouteMatch {
-    RouteMatch { path, method: None, headers: Vec::new(), query: Vec::new() }
+    RouteMatch {
+        path,
+        method: None,
+        headers: Vec::new(),
+        query: Vec::new(),
+    }
 }
 
 fn route(hosts: &[&str], matches: Vec<RouteMatch>) -> Route {
     let hostnames = hosts.iter().map(|host| host.parse().unwrap()).collect();
-    Route { name: String::new(), hostnames, matches, chain: Vec::new(), backends: Vec::new() }
+    Route {
+        name: String::new(),
+        hostnames,
+        matches,
+        chain: Vec::new(),
+        backends: Vec::new(),
+    }
 }
 
 fn header(name: &'static str, value: &str) -> (HeaderName, ValuePattern) {
-    (HeaderName::from_static(name), ValuePattern::Exact(value.to_owned()))
+    (
+        HeaderName::from_static(name),
+        ValuePattern::Exact(value.to_owned()),
+    )
 }
 
 /// Finds the winner of `GET path` on `host`, with an `x-env: canary` header and `?v=2`.
@@ -23,13 +37,22 @@ fn winner(listener: Option<&str>, routes: &[Route], host: &str, path: &str) -> O
     let listener = listener.map(|name| name.parse().unwrap());
     let table = RouteTable::build(
         listener.as_ref(),
-        routes.iter().enumerate().map(|(index, route)| (RouteIndex(index), route)),
+        routes
+            .iter()
+            .enumerate()
+            .map(|(index, route)| (RouteIndex(index), route)),
     );
     let mut headers = HeaderMap::new();
     headers.insert("x-env", HeaderValue::from_static("canary"));
     headers.append("x-env", HeaderValue::from_static("second"));
     table
-        .find(&MatchQuery { host, path, query: Some("a&v=2&v=3"), method: &Method::GET, headers: &headers })
+        .find(&MatchQuery {
+            host,
+            path,
+            query: Some("a&v=2&v=3"),
+            method: &Method::GET,
+            headers: &headers,
+        })
         .map(|RouteIndex(index)| index)
 }
 
@@ -40,7 +63,13 @@ fn exact(path: &str) -> PathPattern {
 #[test]
 fn a_prefix_matches_whole_elements_only() {
     let routes = [route(&[], vec![condition(PathPattern::prefix("/api/"))])];
-    for (path, expect) in [("/api", true), ("/api/", true), ("/api/x", true), ("/apix", false), ("/", false)] {
+    for (path, expect) in [
+        ("/api", true),
+        ("/api/", true),
+        ("/api/x", true),
+        ("/apix", false),
+        ("/", false),
+    ] {
         assert_eq!(winner(None, &routes, "h", path).is_some(), expect, "{path}");
     }
 }
@@ -64,7 +93,10 @@ fn method_then_headers_then_query_break_ties() {
         path: PathPattern::prefix("/"),
         method: method.then_some(Method::GET),
         headers: [header("x-env", "canary")].into_iter().take(headers).collect(),
-        query: [("v".to_owned(), ValuePattern::Exact("2".to_owned()))].into_iter().take(query).collect(),
+        query: [("v".to_owned(), ValuePattern::Exact("2".to_owned()))]
+            .into_iter()
+            .take(query)
+            .collect(),
     };
     let routes = [
         route(&[], vec![with(false, 0, 1)]),
@@ -78,7 +110,10 @@ fn method_then_headers_then_query_break_ties() {
 
 #[test]
 fn the_first_field_and_the_first_parameter_of_a_name_count() {
-    let second = RouteMatch { headers: vec![header("x-env", "second")], ..condition(PathPattern::prefix("/")) };
+    let second = RouteMatch {
+        headers: vec![header("x-env", "second")],
+        ..condition(PathPattern::prefix("/"))
+    };
     assert_eq!(winner(None, &[route(&[], vec![second])], "h", "/"), None);
     let third = RouteMatch {
         query: vec![("v".to_owned(), ValuePattern::Exact("3".to_owned()))],
@@ -105,7 +140,10 @@ fn the_hostname_as_written_ranks_and_the_intersection_matches() {
         route(&["*.example.com"], vec![condition(exact("/"))]),
         route(&["a.example.com"], vec![condition(PathPattern::prefix("/"))]),
     ];
-    assert_eq!(winner(Some("a.example.com"), &routes, "a.example.com", "/"), Some(1));
+    assert_eq!(
+        winner(Some("a.example.com"), &routes, "a.example.com", "/"),
+        Some(1)
+    );
 }
 
 #[test]
@@ -116,7 +154,10 @@ fn equal_matches_go_to_the_route_that_comes_first() {
 
 #[test]
 fn regular_expressions_match_the_whole_value() {
-    let routes = [route(&[], vec![condition(PathPattern::Regex("/v[0-9]+".parse().unwrap()))])];
+    let routes = [route(
+        &[],
+        vec![condition(PathPattern::Regex("/v[0-9]+".parse().unwrap()))],
+    )];
     assert!(winner(None, &routes, "h", "/v12").is_some());
     assert!(winner(None, &routes, "h", "/v12/x").is_none());
 }

@@ -1,1 +1,0 @@
-//! Integration tests of the whole gateway in one process, on real sockets
