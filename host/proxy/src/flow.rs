@@ -144,10 +144,14 @@ impl Flow {
 
 impl Drop for Flow {
     fn drop(&mut self) {
+        let exchange = &mut self.state.get_mut().exchange;
         let chain = self.place.and_then(|place| self.plan.plan().chain(place));
         if let Some(chain) = chain.filter(|chain| !chain.skips(Phases::LOG)) {
-            chain.log(&mut self.state.get_mut().exchange);
+            chain.log(exchange);
         }
+        self.downstream
+            .worker
+            .recycle(std::mem::take(&mut exchange.request.headers));
         self.downstream.exchange_ended();
     }
 }

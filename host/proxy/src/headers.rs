@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    fn admitted(request: http::request::Builder) -> Result<request::Parts, Reason> {
+    fn admitted(request: request::Builder) -> Result<request::Parts, Reason> {
         let mut head = request.body(()).unwrap().into_parts().0;
         admit(&mut head).map(|()| head).map_err(|(reason, _)| reason)
     }

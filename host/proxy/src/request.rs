@@ -157,9 +157,10 @@ fn pick(flow: &Flow) -> Result<Rc<Pool>, (Reason, String)> {
 
 /// Takes the upstream's head into the exchange.
 fn answered(flow: &Rc<Flow>, answer: Answer) -> ResponseBody {
+    let timed = !flow.skips(Phases::RESPONSE_HEAD | Phases::RESPONSE_BODY | Phases::LOG);
     flow.with(|exchange| {
         let facts = &mut exchange.facts;
-        facts.response_after = Some(facts.start.elapsed());
+        facts.response_after = timed.then(|| facts.start.elapsed());
         (facts.upstream_remote, facts.upstream_local) = (Some(answer.remote), Some(answer.local));
         exchange.response.status = Some(answer.status);
         exchange.response.headers = answer.headers;

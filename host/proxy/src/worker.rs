@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -19,6 +20,12 @@ use crate::upstream::{Pool, Pools};
 
 /// The period of the sweep, and the unit of the timeouts it enforces.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Header maps kept for the next response.
+const MAX_SPARE_MAPS: usize = 128;
+
+/// The most fields that a map worth keeping has room for.
+const MAX_SPARE_FIELDS: usize = 64;
 
 /// What a fleet asks of a worker.
 pub(crate) enum Command {
@@ -44,6 +51,8 @@ pub(crate) struct Worker {
     plan: RefCell<Rc<WorkerPlan>>,
     pools: Pools,
     pub(crate) connections: Connections,
+    /// Empty maps of ended exchanges, with their room.
+    spare_maps: RefCell<Vec<HeaderMap>>,
     random: RefCell<fastrand::Rng>,
     tick: Cell<u32>,
     connection: Cell<u64>,
@@ -74,6 +83,7 @@ impl Worker {
             plan: RefCell::new(Rc::new(plan)),
             pools: Pools::default(),
             connections: Connections::default(),
+            spare_maps: RefCell::default(),
             random: RefCell::new(fastrand::Rng::new()),
             tick: Cell::new(0),
             connection: Cell::new(index as u64),
@@ -89,6 +99,20 @@ impl Worker {
     /// A point in `0..bound`.
     pub(crate) fn random(&self, bound: u64) -> u64 {
         self.random.borrow_mut().u64(0..bound.max(1))
+    }
+
+    /// An empty map to fill, with room where there is one.
+    pub(crate) fn spare_map(&self) -> HeaderMap {
+        self.spare_maps.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a map back; large ones are not worth keeping.
+    pub(crate) fn recycle(&self, mut map: HeaderMap) {
+        let mut spare = self.spare_maps.borrow_mut();
+        if spare.len() < MAX_SPARE_MAPS && (1..=MAX_SPARE_FIELDS).contains(&map.capacity()) {
+            map.clear();
+            spare.push(map);
+        }
     }
 
     /// Seconds since the worker started, coarsely.

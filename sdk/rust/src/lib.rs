@@ -1,5 +1,6 @@
+//! The Rust SDK for Weir policies. A guest may not depend on the gateway's own crates: the WIT package is all
+//! that both sides share.
 #![doc = include_str!("../README.md")]
-// A guest may not depend on the gateway's own crates: the WIT package is all that both sides share.
 
 #[doc(hidden)]
 #[rustfmt::skip]

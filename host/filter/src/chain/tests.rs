@@ -6,6 +6,8 @@ use http::StatusCode;
 
 use super::*;
 use crate::Oversize;
+use Act::{Body, Fail, ForgetReply, Next, Reply as SendReply};
+use FailureMode::{Closed, Open};
 
 /// Says what it saw, and does in each phase what it was told.
 #[derive(Debug)]
@@ -32,18 +34,18 @@ impl Probe {
             .unwrap()
             .push(format!("{}:{phase}", self.name));
         match act {
-            Act::Next => Ok(HeadAction::Next),
-            Act::Reply => {
+            Next => Ok(HeadAction::Next),
+            SendReply => {
                 exchange.stage_reply(Reply::new(StatusCode::IM_A_TEAPOT));
                 Ok(HeadAction::Reply)
             }
-            Act::ForgetReply => Ok(HeadAction::Reply),
-            Act::Fail => Err(FilterError {
+            ForgetReply => Ok(HeadAction::Reply),
+            Fail => Err(FilterError {
                 filter: self.name.to_owned(),
                 reason: FailureReason::Trap,
                 message: String::new(),
             }),
-            Act::Body => Ok(HeadAction::Body(BodyPlan::Whole {
+            Body => Ok(HeadAction::Body(BodyPlan::Whole {
                 limit: 10,
                 oversize: Oversize::Reject,
             })),
@@ -80,7 +82,7 @@ impl Filter for Probe {
     }
 
     fn on_log(&self, exchange: &mut Exchange) -> Result<(), FilterError> {
-        self.act("log", Act::Next, exchange).map(|_| ())
+        self.act("log", Next, exchange).map(|_| ())
     }
 }
 
@@ -125,9 +127,6 @@ impl Case {
         self.journal.lock().unwrap().join(" ")
     }
 }
-
-use Act::{Body, Fail, ForgetReply, Next, Reply as SendReply};
-use FailureMode::{Closed, Open};
 
 #[test]
 fn requests_go_forward_and_responses_backward() {

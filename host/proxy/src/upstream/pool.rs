@@ -22,9 +22,6 @@ const MAX_IDLE: usize = 256;
 /// How many sweeps a connection may stay idle: a minute.
 const MAX_IDLE_SWEEPS: u32 = 60;
 
-/// Room for the fields of a usual response head.
-const RESPONSE_FIELDS: usize = 12;
-
 /// The connections of one worker to one endpoint.
 pub(crate) struct Pool {
     endpoint: Endpoint,
@@ -64,7 +61,7 @@ impl Pool {
         body: Passing<Incoming>,
     ) -> Result<Answer, UpstreamError> {
         let mut body = Some(body);
-        let mut headers = HeaderMap::with_capacity(RESPONSE_FIELDS);
+        let mut headers = flow.downstream().worker.spare_map();
         loop {
             let (mut connection, reused) = match self.checkout() {
                 Some(connection) => (connection, true),

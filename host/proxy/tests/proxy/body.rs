@@ -9,11 +9,9 @@ use http::StatusCode;
 use weir_filter::{BodyAction, BodyPlan, Exchange, HeadAction, Oversize, Reply};
 use weir_harness::Origin;
 
-use crate::support::{Native, Proxy, Setup};
+use crate::support::{Head, Native, Proxy, Setup};
 
-fn planned(
-    plan: BodyPlan,
-) -> Box<dyn Fn(&mut Exchange) -> Result<HeadAction, weir_filter::FilterError> + Send + Sync> {
+fn planned(plan: BodyPlan) -> Head {
     Box::new(move |_| Ok(HeadAction::Body(plan)))
 }
 

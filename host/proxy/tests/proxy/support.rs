@@ -181,7 +181,8 @@ impl Setup {
     }
 }
 
-type Head = Box<dyn Fn(&mut Exchange) -> Result<HeadAction, FilterError> + Send + Sync>;
+/// A head phase.
+pub(crate) type Head = Box<dyn Fn(&mut Exchange) -> Result<HeadAction, FilterError> + Send + Sync>;
 type Chunk = Box<dyn Fn(&mut Exchange, &Bytes, bool) -> Result<BodyAction, FilterError> + Send + Sync>;
 type Log = Box<dyn Fn(&mut Exchange) + Send + Sync>;
 
