@@ -166,7 +166,15 @@ fn serve(
     let file = bed.folder.join("weir.log");
     let log = std::fs::File::create(&file).with_context(|| format!("cannot write {}", file.display()))?;
     command
-        .args(["run", "--workers", "1", "--wasm-pool", "small", "--admin", "127.0.0.1:0"])
+        .args([
+            "run",
+            "--workers",
+            "1",
+            "--wasm-pool",
+            "small",
+            "--admin",
+            "127.0.0.1:0",
+        ])
         .arg(manifests);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let mut weir = Service::start("weir", command)?;

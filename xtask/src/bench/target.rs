@@ -219,7 +219,14 @@ fn configure(bed: &Bed<'_>, proxy: Proxy, filters: usize, listen: u16) -> anyhow
         }
         Proxy::Weir => {
             let folder = weir_manifests(bed, filters, listen)?;
-            words(&["run", "--workers", "1", "--admin", "127.0.0.1:0", &folder.to_string_lossy()])
+            words(&[
+                "run",
+                "--workers",
+                "1",
+                "--admin",
+                "127.0.0.1:0",
+                &folder.to_string_lossy(),
+            ])
         }
     })
 }
