@@ -18,6 +18,7 @@ use crate::route::Extension;
 use crate::status::ObjectStatus;
 
 pub(crate) use site::Site;
+pub(crate) use transformation::{MERGE_ANNOTATIONS, MERGE_STRATEGIES};
 
 /// Every policy, with what was found out about it.
 pub(crate) struct Policies<'a> {

@@ -2,19 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use weir_crds::Object;
 use weir_crds::gateway_api::{FilterType, Gateway, HttpRoute, HttpRouteFilter, PathMatchType};
 use weir_crds::kgateway::{Backend, DirectResponse, HttpListenerPolicy};
 use weir_crds::weir::PluginPolicy;
+use weir_crds::{Object, ObjectMeta};
 use weir_model::Hostname;
 
 use crate::limit;
+use crate::policy::{MERGE_ANNOTATIONS, MERGE_STRATEGIES};
 
 /// A field and what is wrong with it.
 type Defect = (String, String);
 
 /// Every rule that an object breaks.
 pub(super) fn check(object: &Object) -> Vec<Defect> {
+    let mut defects = fields(object);
+    defects.extend(annotations(object.metadata()));
+    defects
+}
+
+fn fields(object: &Object) -> Vec<Defect> {
     match object {
         Object::Gateway(it) => gateway(it),
         Object::HTTPRoute(it) => http_route(it),
@@ -25,6 +32,24 @@ pub(super) fn check(object: &Object) -> Vec<Defect> {
         Object::PluginPolicy(it) => plugin_policy(it),
         _ => Vec::new(),
     }
+}
+
+/// kgateway keeps some settings in annotations, which no schema checks.
+fn annotations(metadata: &ObjectMeta) -> Vec<Defect> {
+    let defect = |(name, value): (&String, &String)| {
+        let wanted = match name.as_str() {
+            "kgateway.dev/policy-weight" if value.parse::<i64>().is_err() => "an integer",
+            name if MERGE_ANNOTATIONS.contains(&name) && !MERGE_STRATEGIES.contains(&value.as_str()) => {
+                "ShallowMergePreferChild, ShallowMergePreferParent, DeepMergePreferChild or DeepMergePreferParent"
+            }
+            _ => return None,
+        };
+        Some((
+            format!("metadata.annotations[{name}]"),
+            format!("{value:?} is not understood; write {wanted}"),
+        ))
+    };
+    metadata.annotations.iter().filter_map(defect).collect()
 }
 
 fn gateway(gateway: &Gateway) -> Vec<Defect> {

@@ -3,6 +3,8 @@
 mod merge;
 mod template;
 
+pub(crate) use merge::{MERGE_ANNOTATIONS, MERGE_STRATEGIES};
+
 use std::cmp::Reverse;
 
 use weir_config::document::{FailureMode, Filter, Limits};

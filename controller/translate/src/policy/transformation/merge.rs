@@ -16,15 +16,27 @@ pub(super) enum Strategy {
 }
 
 /// The annotation of a Gateway that chooses the strategy, and its name before kgateway 2.1.
-const ANNOTATIONS: [&str; 2] = [
+pub(crate) const MERGE_ANNOTATIONS: [&str; 2] = [
     "kgateway.dev/inherited-policy-priority",
     "delegation.kgateway.dev/inherited-policy-priority",
+];
+
+/// The values of that annotation; the last two are those of the old name.
+pub(crate) const MERGE_STRATEGIES: [&str; 6] = [
+    "ShallowMergePreferChild",
+    "ShallowMergePreferParent",
+    "DeepMergePreferChild",
+    "DeepMergePreferParent",
+    "PreferChild",
+    "PreferParent",
 ];
 
 impl Strategy {
     /// The strategy that a Gateway asks for.
     pub(super) fn of(gateway: &ObjectMeta) -> Self {
-        let text = ANNOTATIONS.iter().find_map(|it| gateway.annotations.get(*it));
+        let text = MERGE_ANNOTATIONS
+            .iter()
+            .find_map(|it| gateway.annotations.get(*it));
         match text.map(String::as_str) {
             Some("ShallowMergePreferParent" | "PreferParent") => Self::ShallowPreferParent,
             Some("DeepMergePreferChild") => Self::DeepPreferChild,
