@@ -46,7 +46,8 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
     let admin = tokio::spawn(admin::serve(admin_socket, shown));
 
     let mut watch = Watch::new()?;
-    let mut live = Live::new(runtime(options)?, fleet(options), view);
+    let grace = Duration::from_secs(options.grace.into());
+    let mut live = Live::new(runtime(options)?, fleet(options), grace, view);
     if let Err(problems) = follow(&mut watch, &mut live, options).await {
         problems.iter().for_each(|problem| report::error(problem));
         report::error(
@@ -66,7 +67,7 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
         }
     };
     tracing::info!(signal = stopped, grace = options.grace, "draining");
-    live.drain(Duration::from_secs(options.grace.into())).await;
+    live.drain().await;
     admin.abort();
     Ok(ExitCode::SUCCESS)
 }

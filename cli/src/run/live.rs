@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use weir_config::Document;
 use weir_gateway::admin::View;
 use weir_gateway::{Builtins, Failure, Gateway, Subject};
-use weir_model::{PluginSource, Snapshot};
+use weir_model::PluginSource;
 use weir_proxy::FleetConfig;
 use weir_runtime::Runtime;
 use weir_translate::ObjectStatus;
@@ -31,6 +32,9 @@ pub(super) struct Live {
     complaints: Vec<String>,
     transitions: Transitions,
     view: watch::Sender<View>,
+    grace: Duration,
+    /// Gateways that were removed and whose clients still finish.
+    draining: JoinSet<()>,
 }
 
 struct Running {
@@ -41,7 +45,7 @@ struct Running {
 }
 
 impl Live {
-    pub(super) fn new(runtime: Arc<Runtime>, fleet: FleetConfig, view: watch::Sender<View>) -> Self {
+    pub(super) fn new(runtime: Arc<Runtime>, fleet: FleetConfig, grace: Duration, view: watch::Sender<View>) -> Self {
         let builtins = weir_plugins::BUILTINS
             .iter()
             .map(|it| (it.name, it.component))
@@ -56,6 +60,8 @@ impl Live {
             complaints: Vec::new(),
             transitions: Transitions::default(),
             view,
+            grace,
+            draining: JoinSet::new(),
         }
     }
 
@@ -94,11 +100,11 @@ impl Live {
     }
 
     /// Lets every gateway finish what is in flight.
-    pub(super) async fn drain(self, grace: Duration) {
+    pub(super) async fn drain(self) {
         self.view.send_modify(|view| view.ready = false);
-        let mut draining = tokio::task::JoinSet::new();
+        let mut draining = self.draining;
         for running in self.gateways.into_values() {
-            draining.spawn(running.gateway.drain(grace));
+            draining.spawn(running.gateway.drain(self.grace));
         }
         draining.join_all().await;
     }
@@ -124,7 +130,7 @@ impl Live {
             .iter()
             .map(|it| SocketAddr::new(it.address, it.port))
             .collect();
-        let plugins = plugin_names(&snapshot);
+        let plugins: Vec<String> = snapshot.plugins.iter().map(|it| it.name.clone()).collect();
         let revision = snapshot.revision;
         let running = match self.running(document) {
             Ok(running) => running,
@@ -152,7 +158,9 @@ impl Live {
                         .join(", ");
                     tracing::info!(gateway = document.gateway, %revision, on, "live");
                 }
-                self.programmed(document, &plugins, &format!("revision {revision} is live"));
+                let running = plugins.into_iter().filter_map(|name| Some((name.clone(), running.gateway.plugin(&name)?)));
+                let running: Vec<(String, String)> = running.collect();
+                self.programmed(document, &running, &format!("revision {revision} is live"));
                 Vec::new()
             }
             Err(failures) => {
@@ -197,16 +205,18 @@ impl Live {
             if let Some(running) = self.gateways.remove(&name) {
                 tracing::info!(gateway = name, "removed: draining");
                 // Its clients finish on their own time; the others must not wait for them.
-                drop(tokio::spawn(running.gateway.drain(Duration::from_secs(30))));
+                self.draining.spawn(running.gateway.drain(self.grace));
             }
         }
     }
 
-    fn programmed(&mut self, document: &Document, plugins: &[String], message: &str) {
+    fn programmed(&mut self, document: &Document, plugins: &[(String, String)], message: &str) {
         for status in &mut self.objects {
             let name = path(status);
-            let is_plugin = status.kind == "Plugin" && plugins.contains(&name);
-            if is_plugin || (status.kind == "Gateway" && name == document.gateway) {
+            let plugin = plugins.iter().find(|(plugin, _)| status.kind == "Plugin" && *plugin == name);
+            if let Some((_, running)) = plugin {
+                status.set_condition("Programmed", true, "Programmed", running);
+            } else if status.kind == "Gateway" && name == document.gateway {
                 status.set_condition("Programmed", true, "Programmed", message);
             }
         }
@@ -281,10 +291,6 @@ impl Live {
             config: documents.collect::<String>().into(),
         });
     }
-}
-
-fn plugin_names(snapshot: &Snapshot) -> Vec<String> {
-    snapshot.plugins.iter().map(|it| it.name.clone()).collect()
 }
 
 fn path(status: &ObjectStatus) -> String {

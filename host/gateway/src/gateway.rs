@@ -66,6 +66,13 @@ impl Gateway {
         self.live
     }
 
+    /// What runs for a plugin, for people: its digest and its imports.
+    pub fn plugin(&self, name: &str) -> Option<String> {
+        let (_, loaded) = self.prepared.plugins().find(|(known, _)| *known == name)?;
+        let imports = loaded.imports().collect::<Vec<_>>().join(", ");
+        Some(format!("{} runs; it imports {imports}", loaded.digest()))
+    }
+
     /// The address really bound for a listener's configured one.
     pub fn bound(&self, configured: SocketAddr) -> Option<SocketAddr> {
         self.fleet.bound(configured)

@@ -9,11 +9,14 @@ use http::uri::PathAndQuery;
 use http::{Method, Uri, Version, request};
 use weir_filter::Reason;
 
+/// Why a request is refused, and a sentence for the log.
+pub(crate) type Refusal = (Reason, &'static str);
+
 /// Makes a request head safe to route: one valid host, origin form, no hop-by-hop fields.
 ///
 /// # Errors
 /// The reason and a sentence when the request cannot be forwarded at all.
-pub(crate) fn admit(head: &mut request::Parts) -> Result<(), (Reason, &'static str)> {
+pub(crate) fn admit(head: &mut request::Parts) -> Result<(), Refusal> {
     if head.method == Method::CONNECT {
         return Err((Reason::Unsupported, "CONNECT is not supported"));
     }
@@ -78,7 +81,7 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Absolute-form targets overrule `host` (RFC 9112 §3.2.2); then there must be exactly one valid host.
-fn settle_host(head: &mut request::Parts) -> Result<(), (Reason, &'static str)> {
+fn settle_host(head: &mut request::Parts) -> Result<(), Refusal> {
     if let Some(authority) = head.uri.authority() {
         let host = authority.as_str().rsplit('@').next().unwrap_or_default();
         let host =
@@ -94,7 +97,11 @@ fn settle_host(head: &mut request::Parts) -> Result<(), (Reason, &'static str)> 
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if valid_host(host.as_bytes()) => Ok(()),
-        (None, None) if head.version == Version::HTTP_10 => Ok(()),
+        (None, None) if head.version == Version::HTTP_10 => {
+            // Upstream it becomes an HTTP/1.1 request, which has the field even when it is empty (§3.2).
+            head.headers.insert(header::HOST, HeaderValue::from_static(""));
+            Ok(())
+        }
         (None, _) => Err((Reason::BadRequest, "the Host header is missing")),
         (Some(_), Some(_)) => Err((Reason::BadRequest, "more than one Host header")),
         (Some(_), None) => Err((Reason::BadRequest, "the Host header is malformed")),
@@ -108,7 +115,7 @@ fn valid_host(host: &[u8]) -> bool {
 
 /// hyper decodes any coding list that ends in `chunked` as chunked; what stands before it would reach the
 /// upstream undecoded and unannounced.
-fn settle_transfer_encoding(headers: &mut HeaderMap) -> Result<(), (Reason, &'static str)> {
+fn settle_transfer_encoding(headers: &mut HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),

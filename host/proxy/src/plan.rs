@@ -118,13 +118,21 @@ impl Plan {
     /// The listener for a request's host on a socket, and the route there.
     pub(crate) fn find(&self, socket: usize, query: &MatchQuery<'_>) -> Option<Place> {
         let listeners = &self.sockets.get(socket)?.listeners;
-        let serves = |it: &PlanListener| it.hostname.as_ref().is_none_or(|name| name.matches(query.host));
-        let (at, listener) = listeners.iter().enumerate().find(|(_, it)| serves(it))?;
+        let (at, listener) = listeners.iter().enumerate().find(|(_, it)| it.serves(query.host))?;
         Some(Place {
             socket,
             listener: at,
             route: listener.table.find(query).map(|RouteIndex(index)| index),
         })
+    }
+
+    /// The listener that logs a request which no listener takes: the one for its host, else the least
+    /// specific one of the socket.
+    pub(crate) fn witness(&self, socket: usize, host: &str) -> Option<Place> {
+        let listeners = &self.sockets.get(socket)?.listeners;
+        let last = listeners.len().checked_sub(1)?;
+        let listener = listeners.iter().position(|it| it.serves(host)).unwrap_or(last);
+        Some(Place { socket, listener, route: None })
     }
 
     pub(crate) fn listener(&self, place: Place) -> Option<&PlanListener> {
@@ -144,6 +152,10 @@ impl Plan {
 }
 
 impl PlanListener {
+    fn serves(&self, host: &str) -> bool {
+        self.hostname.as_ref().is_none_or(|name| name.matches(host))
+    }
+
     fn build(listener: &Listener, snapshot: &Snapshot, filters: &[Arc<dyn Filter>]) -> Self {
         let attached: Vec<&Route> = listener
             .routes

@@ -15,6 +15,7 @@ use weir_model::route::MatchQuery;
 use crate::body::{BodyError, Collected, Passing};
 use crate::connection::Downstream;
 use crate::flow::{Direction, Flow};
+use crate::headers::Refusal;
 use crate::plan::Place;
 use crate::upstream::{Answer, Pool, UpstreamBody, UpstreamError};
 use crate::worker::WorkerPlan;
@@ -30,18 +31,18 @@ pub(crate) async fn handle(
 ) -> Response<ResponseBody> {
     let plan = downstream.worker.plan();
     let (mut head, incoming) = request.into_parts();
-    let refused = headers::admit(&mut head).err();
-    let place = if refused.is_none() {
-        find(&plan, downstream, &head)
-    } else {
-        None
-    };
+    let admitted = headers::admit(&mut head);
+    let found = admitted.and_then(|()| find(&plan, downstream, &head));
+    let place = found.as_ref().ok().copied().or_else(|| witness(&plan, downstream, &head));
     let flow = Flow::new(plan, place, exchange(head, downstream), downstream);
+    name_place(&flow);
     let mut body = Passing::new(Some(incoming), Direction::Request, Rc::clone(&flow));
 
-    let admitted = match refused {
-        Some((reason, detail)) => Err(flow.with(|it| response::for_reason(it, reason, detail.to_owned()))),
-        None => request_phases(&flow, &mut body).await,
+    let admitted = match found {
+        Ok(_) => request_phases(&flow, &mut body).await,
+        Err((reason, detail)) => {
+            Err(flow.with(|it| response::for_reason(it, reason, Some(detail.to_owned()))))
+        }
     };
     let answer = match admitted {
         Ok(()) => forward(&flow, body).await,
@@ -52,7 +53,7 @@ pub(crate) async fn handle(
     finish(&flow, answer)
 }
 
-fn find(plan: &WorkerPlan, downstream: &Downstream, head: &request::Parts) -> Option<Place> {
+fn find(plan: &WorkerPlan, downstream: &Downstream, head: &request::Parts) -> Result<Place, Refusal> {
     let host = headers::host(&head.headers);
     let query = MatchQuery {
         host: &host,
@@ -61,7 +62,15 @@ fn find(plan: &WorkerPlan, downstream: &Downstream, head: &request::Parts) -> Op
         method: &head.method,
         headers: &head.headers,
     };
-    plan.plan().find(plan.plan().socket(downstream.socket)?, &query)
+    let plan = plan.plan();
+    let place = plan.socket(downstream.socket).and_then(|socket| plan.find(socket, &query));
+    place.ok_or((Reason::NoRoute, "no listener serves this host"))
+}
+
+/// Whose access log a refused request belongs into.
+fn witness(plan: &WorkerPlan, downstream: &Downstream, head: &request::Parts) -> Option<Place> {
+    let plan = plan.plan();
+    plan.witness(plan.socket(downstream.socket)?, &headers::host(&head.headers))
 }
 
 fn exchange(head: request::Parts, downstream: &Downstream) -> Exchange {
@@ -84,12 +93,19 @@ fn exchange(head: request::Parts, downstream: &Downstream) -> Exchange {
     )
 }
 
+/// Notes where the exchange is, for filters. Without filters nobody asks, and the shared counts of these
+/// names are not touched.
+fn name_place(flow: &Flow) {
+    if !flow.skips(Phases::all()) {
+        flow.with(|exchange| {
+            exchange.facts.listener = flow.listener().map(|it| it.name.clone());
+            exchange.facts.route = flow.route().map(|it| it.name.clone());
+        });
+    }
+}
+
 /// Runs the request phases; a reply ends the way to the upstream.
 async fn request_phases(flow: &Rc<Flow>, body: &mut Passing<Incoming>) -> Result<(), Reply> {
-    flow.with(|exchange| {
-        exchange.facts.listener = flow.listener().map(|it| it.name.clone());
-        exchange.facts.route = flow.route().map(|it| it.name.clone());
-    });
     let mut after = None;
     loop {
         let outcome = flow.with_chain(HeadOutcome::Done, |chain, exchange, run| {
@@ -108,7 +124,7 @@ async fn request_phases(flow: &Rc<Flow>, body: &mut Passing<Incoming>) -> Result
     }
     match flow.route() {
         Some(_) => Ok(()),
-        None => Err(flow.with(|it| response::for_reason(it, Reason::NoRoute, String::new()))),
+        None => Err(flow.with(|it| response::for_reason(it, Reason::NoRoute, None))),
     }
 }
 
@@ -135,8 +151,8 @@ async fn forward(flow: &Rc<Flow>, body: Passing<Incoming>) -> Result<ResponseBod
 }
 
 /// Chooses a backend by weight and an endpoint of its cluster in turn.
-fn pick(flow: &Flow) -> Result<Rc<Pool>, (Reason, String)> {
-    let nothing = || (Reason::NoBackend, String::new());
+fn pick(flow: &Flow) -> Result<Rc<Pool>, (Reason, Option<String>)> {
+    let nothing = || (Reason::NoBackend, None);
     let route = flow.route().ok_or_else(nothing)?;
     let backend = match route.backends.as_slice() {
         [only] if only.weight > 0 => *only,
@@ -149,10 +165,12 @@ fn pick(flow: &Flow) -> Result<Rc<Pool>, (Reason, String)> {
         .cluster
         .and_then(|index| flow.plan().cluster(index))
         .ok_or_else(nothing)?;
-    flow.with(|exchange| exchange.facts.upstream_cluster = Some(cluster.name.clone()));
+    if !flow.skips(Phases::all()) {
+        flow.with(|exchange| exchange.facts.upstream_cluster = Some(cluster.name.clone()));
+    }
     cluster
         .next()
-        .ok_or_else(|| (Reason::NoEndpoint, cluster.name.to_string()))
+        .ok_or_else(|| (Reason::NoEndpoint, Some(cluster.name.to_string())))
 }
 
 /// Takes the upstream's head into the exchange.
@@ -224,7 +242,7 @@ where
     let interrupted = || match flow.interruption() {
         Some(interruption) => flow.with(|it| response::for_interruption(it, interruption)),
         None => {
-            flow.with(|it| response::for_reason(it, broken(direction), "its body ended early".to_owned()))
+            flow.with(|it| response::for_reason(it, broken(direction), Some("its body ended early".to_owned())))
         }
     };
     match (collected, oversize) {

@@ -9,9 +9,9 @@ use crate::flow::Interruption;
 use crate::upstream::UpstreamError;
 
 /// Makes the reply for a reason, and notes the reason in the exchange's facts.
-pub(crate) fn for_reason(exchange: &mut Exchange, reason: Reason, detail: String) -> Reply {
+pub(crate) fn for_reason(exchange: &mut Exchange, reason: Reason, detail: Option<String>) -> Reply {
     exchange.facts.reason = Some(reason);
-    exchange.facts.reason_detail = Some(detail);
+    exchange.facts.reason_detail = detail;
     let (status, text) = explain(reason);
     let mut headers = HeaderMap::with_capacity(2);
     headers.insert(
@@ -29,7 +29,7 @@ pub(crate) fn for_reason(exchange: &mut Exchange, reason: Reason, detail: String
 pub(crate) fn for_failure(exchange: &mut Exchange, error: &FilterError) -> Reply {
     // The message may quote the guest: it goes to the log only, the client learns no more than the class.
     let too_late = exchange.response.status.is_some();
-    let mut reply = for_reason(exchange, Reason::Filter(error.reason), error.filter.clone());
+    let mut reply = for_reason(exchange, Reason::Filter(error.reason), Some(error.filter.clone()));
     if too_late {
         // Whatever went wrong on the way back is not the client's doing.
         reply.status = reply.status.max(StatusCode::INTERNAL_SERVER_ERROR);
@@ -39,7 +39,7 @@ pub(crate) fn for_failure(exchange: &mut Exchange, error: &FilterError) -> Reply
 
 /// Makes the reply for an upstream that gave no response.
 pub(crate) fn for_upstream(exchange: &mut Exchange, error: &UpstreamError) -> Reply {
-    for_reason(exchange, error.reason(), error.to_string())
+    for_reason(exchange, error.reason(), Some(error.to_string()))
 }
 
 /// Makes the reply for a filter's interruption of a body, `after` it was staged.

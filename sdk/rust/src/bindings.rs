@@ -34,7 +34,8 @@ pub mod weir {
       #[repr(u8)]
       #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
       pub enum Oversize {
-        /// Refuse the exchange: 413 for a request, 500 for a response.
+        /// The filter fails: by its failure mode the exchange is refused (413 for a request, 500 for a
+        /// response) or goes on without this filter.
         Reject,
         /// Leave this filter out of the body and let the body pass unread.
         Skip,

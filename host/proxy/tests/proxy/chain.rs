@@ -154,8 +154,9 @@ fn the_log_phase_sees_every_exchange_with_its_facts() {
     let mut client = proxy.client();
     let sent = client.post("/a", "", "12345").body.len();
     client.get("/none", "");
-    let lines = eventually("two lines", || {
-        Some(lines.lock().unwrap().clone()).filter(|it| it.len() == 2)
+    proxy.client().exchange("GET /refused HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n");
+    let lines = eventually("three lines", || {
+        Some(lines.lock().unwrap().clone()).filter(|it| it.len() == 3)
     });
     assert_eq!(
         lines[0],

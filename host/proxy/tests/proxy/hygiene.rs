@@ -75,3 +75,11 @@ fn both_lengths_at_once_are_forwarded_as_chunked_only() {
     );
     assert_eq!(seen.text(), "hello");
 }
+
+#[test]
+fn an_old_client_without_a_host_is_served_and_the_upstream_gets_an_empty_one() {
+    let origin = Origin::echo("a");
+    let proxy = Proxy::start(Setup::to(origin.address));
+    assert_eq!(proxy.client().exchange("GET / HTTP/1.0\r\n\r\n").status(), 200);
+    assert_eq!(origin.seen.last().header("host"), Some(""));
+}
