@@ -74,6 +74,11 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
         }
     }
 
+    /// True when no byte is left to pass.
+    pub(crate) fn is_over(&self) -> bool {
+        self.held.is_none() && self.inner.is_none()
+    }
+
     /// From here on every chunk also passes this filter.
     pub(crate) fn through(&mut self, step: StepIndex) {
         self.steps.push(step);
@@ -94,7 +99,7 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
     pub(crate) async fn collect(&mut self, limit: u64) -> Result<Collected, BodyError> {
         let mut first = Bytes::new();
         let mut more = BytesMut::new();
-        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await {
+        while let Some(frame) = std::future::poll_fn(|cx| self.poll_passed(cx)).await {
             let data = match frame?.into_data() {
                 Ok(data) => data,
                 Err(frame) => {
@@ -145,6 +150,7 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
             return Poll::Ready(None);
         };
         let frame = frame.map_err(Into::into)?;
+        self.flow.downstream().progressed();
         if self.direction == Direction::Request
             && let Some(data) = frame.data_ref()
         {
@@ -154,10 +160,34 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
         Poll::Ready(Some(Ok((frame, 0))))
     }
 
-    fn sent(&self, data: &Bytes) {
-        if self.direction == Direction::Response {
-            self.flow
-                .with(|exchange| exchange.facts.bytes_sent += data.len() as u64);
+    /// The next frame that has passed every filter.
+    fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            let (data, from) = match ready!(self.poll_unfiltered(cx)).transpose()? {
+                Some((frame, from)) => match frame.into_data() {
+                    Ok(data) => (data, from),
+                    Err(frame) => {
+                        self.inner = None;
+                        self.trailers = frame.into_trailers().ok();
+                        continue;
+                    }
+                },
+                None if self.ended || self.steps.is_empty() => {
+                    return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+                }
+                None => {
+                    self.ended = true;
+                    let last = self.filtered(0, Bytes::new(), true)?;
+                    if last.is_empty() {
+                        continue;
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(last))));
+                }
+            };
+            let data = self.filtered(from, data, false)?;
+            if !data.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
         }
     }
 }
@@ -166,40 +196,21 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Body for Passing<B> 
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        loop {
-            let (data, from) = match ready!(this.poll_unfiltered(cx)).transpose()? {
-                Some((frame, from)) => match frame.into_data() {
-                    Ok(data) => (data, from),
-                    Err(frame) => {
-                        this.inner = None;
-                        this.trailers = frame.into_trailers().ok();
-                        continue;
-                    }
-                },
-                None if this.ended || this.steps.is_empty() => {
-                    return Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+        let frame = ready!(this.poll_passed(cx));
+        if this.direction == Direction::Response {
+            match &frame {
+                Some(Ok(frame)) => {
+                    let sent = frame.data_ref().map_or(0, Bytes::len);
+                    this.flow.with(|exchange| exchange.facts.bytes_sent += sent as u64);
                 }
-                None => {
-                    this.ended = true;
-                    let last = this.filtered(0, Bytes::new(), true)?;
-                    if last.is_empty() {
-                        continue;
-                    }
-                    this.sent(&last);
-                    return Poll::Ready(Some(Ok(Frame::data(last))));
-                }
-            };
-            let data = this.filtered(from, data, false)?;
-            if !data.is_empty() {
-                this.sent(&data);
-                return Poll::Ready(Some(Ok(Frame::data(data))));
+                // The head was sent: the client sees a broken body, and the access log must say why.
+                Some(Err(error)) => this.flow.broken_off(error),
+                None => {}
             }
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

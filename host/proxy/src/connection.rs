@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::worker::Worker;
+use crate::worker::{Patience, Worker};
 use crate::{headers, request};
 
 /// What a request knows about the connection it came on.
@@ -37,7 +37,12 @@ impl Downstream {
         self.signal.enter(Phase::Busy, &self.worker);
     }
 
-    /// The last byte of the response was sent, or the exchange was given up.
+    /// A piece of a body came or went: the exchange is not stalled.
+    pub(crate) fn progressed(&self) {
+        self.signal.since.set(self.worker.tick());
+    }
+
+    /// The last byte of the response was handed to the connection, or the exchange was given up.
     pub(crate) fn exchange_ended(&self) {
         self.signal.enter(Phase::Idle, &self.worker);
     }
@@ -59,30 +64,45 @@ impl Downstream {
     }
 }
 
-/// Serves a connection until it ends, is drained, or was idle for too long.
-pub(crate) async fn serve(worker: Rc<Worker>, socket: SocketAddr, stream: TcpStream, remote: SocketAddr) {
-    let Ok(local) = stream.local_addr() else { return };
-    // Without it small responses wait for the client's delayed acknowledgements; a failure costs only that.
-    let _ = stream.set_nodelay(true);
-    let id = worker.next_connection();
-    let signal = worker.connections.enter(id, socket, &worker);
-    let client = headers::client_value(remote.ip());
-    let downstream = Rc::new(Downstream {
-        worker,
-        socket,
-        remote,
-        local,
-        id,
-        client,
-        signal: Rc::clone(&signal),
-    });
+/// Serves a connection until it ends, is drained, or stalls for too long. It counts among the worker's
+/// connections from this call on, not only once its task runs, so that no drain misses it.
+pub(crate) fn serve(
+    worker: Rc<Worker>,
+    socket: SocketAddr,
+    stream: TcpStream,
+    remote: SocketAddr,
+) -> impl Future<Output = ()> {
+    let membership = Membership::enter(worker, socket);
+    async move {
+        let Ok(local) = stream.local_addr() else { return };
+        // Without it small responses wait for the client's delayed acknowledgements; a failure costs only that.
+        let _ = stream.set_nodelay(true);
+        let Membership { worker, id, signal } = &membership;
+        let downstream = Rc::new(Downstream {
+            worker: Rc::clone(worker),
+            socket,
+            remote,
+            local,
+            id: *id,
+            client: headers::client_value(remote.ip()),
+            signal: Rc::clone(signal),
+        });
+        if let Err(error) = drive(stream, &downstream).await {
+            tracing::debug!(%remote, %error, "connection ended");
+        }
+    }
+}
+
+/// Drives hyper's side of a connection, and ends it when its signal says so.
+async fn drive(stream: TcpStream, downstream: &Rc<Downstream>) -> hyper::Result<()> {
     let service = service_fn(|request| {
-        let downstream = Rc::clone(&downstream);
+        let downstream = Rc::clone(downstream);
         async move { Ok::<_, Infallible>(request::handle(request, &downstream).await) }
     });
     let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let signal = &downstream.signal;
     let mut draining = false;
-    let served = std::future::poll_fn(|cx| {
+    std::future::poll_fn(|cx| {
         signal.register(cx.waker());
         if signal.closing.get() == Closing::Now {
             return Poll::Ready(Ok(()));
@@ -93,11 +113,28 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: SocketAddr, stream: TcpStr
         }
         connection.as_mut().poll(cx)
     })
-    .await;
-    if let Err(error) = served {
-        tracing::debug!(%remote, %error, "connection ended");
+    .await
+}
+
+/// A connection's place among those of its worker; given up when dropped, however its task ends.
+struct Membership {
+    worker: Rc<Worker>,
+    id: u64,
+    signal: Rc<Signal>,
+}
+
+impl Membership {
+    fn enter(worker: Rc<Worker>, socket: SocketAddr) -> Self {
+        let id = worker.next_connection();
+        let signal = worker.connections.enter(id, socket, &worker);
+        Self { worker, id, signal }
     }
-    downstream.worker.connections.leave(id);
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.worker.connections.leave(self.id);
+    }
 }
 
 /// The client connections of one worker.
@@ -178,14 +215,17 @@ impl Connections {
         }
     }
 
-    /// Ends what was idle for `idle` ticks, and upstream waits longer than `response` ticks.
-    pub(crate) fn sweep(&self, tick: u32, idle: u32, response: u32) {
+    /// Ends what has waited without progress for longer than its phase may.
+    pub(crate) fn sweep(&self, tick: u32, patience: Patience) {
+        let Patience { idle, response, stall } = patience;
         for signal in self.live.borrow().values() {
             let age = tick.wrapping_sub(signal.since.get());
             match signal.phase.get() {
                 // Half a request head holds hyper in its graceful shutdown: the next sweep ends that too.
                 Phase::Idle if age > idle + 1 => signal.close(Closing::Now),
                 Phase::Idle if age > idle => signal.close(Closing::Drain),
+                // A body drips in or out too slowly, or nobody reads.
+                Phase::Busy if age > stall => signal.close(Closing::Now),
                 Phase::Upstream if age > response => {
                     signal.phase.set(Phase::Expired);
                     signal.wake();

@@ -21,10 +21,13 @@ use crate::worker::{self, Command, Patience, Worker};
 pub struct FleetConfig {
     /// Worker threads; one per core is the right number.
     pub workers: usize,
-    /// How long a client connection may wait for its next request. Rounded to seconds.
+    /// How long a client connection may wait for its next request. In whole seconds, at least one.
     pub idle_timeout: Duration,
-    /// How long an endpoint may take until its response head. Rounded to seconds.
+    /// How long an endpoint may take until its response head, counted from the last piece of the request's
+    /// body. In whole seconds, at least one.
     pub response_timeout: Duration,
+    /// How long a body may make no progress, in either direction. In whole seconds, at least one.
+    pub stall_timeout: Duration,
 }
 
 impl Default for FleetConfig {
@@ -33,6 +36,7 @@ impl Default for FleetConfig {
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             idle_timeout: Duration::from_secs(60),
             response_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(300),
         }
     }
 }
@@ -69,8 +73,7 @@ impl Fleet {
     pub fn start(config: &FleetConfig) -> io::Result<Self> {
         let patience = Patience {
             idle: ticks(config.idle_timeout),
-            response: ticks(config.response_timeout),
-        };
+            response: ticks(config.response_timeout), stall: ticks(config.stall_timeout) };
         let count = config.workers.max(1);
         let workers = (0..count)
             .map(|index| spawn(index, count, patience))
@@ -112,13 +115,15 @@ impl Fleet {
                 opened,
                 done,
             };
-            if worker.commands.send(command).await.is_ok() {
-                pending.push(applied);
+            match worker.commands.send(command).await {
+                Ok(()) => pending.push(applied),
+                Err(_) => tracing::error!("a worker has ended: its share of the traffic is not served"),
             }
         }
         for applied in pending {
-            // An error means that the worker has ended, which its thread reports.
-            let _ = applied.await;
+            if applied.await.is_err() {
+                tracing::error!("a worker has ended: its share of the traffic is not served");
+            }
         }
         self.bound = bound;
         Ok(())

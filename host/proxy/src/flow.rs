@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use weir_filter::{BodyOutcome, Chain, Exchange, FilterError, Phases, Reply, Run, StepIndex};
+use weir_filter::{BodyOutcome, Chain, Exchange, FilterError, Phases, Reason, Reply, Run, StepIndex};
 
+use crate::body::BodyError;
 use crate::connection::Downstream;
 use crate::plan::{Place, PlanListener, PlanRoute};
 use crate::worker::WorkerPlan;
@@ -130,6 +131,20 @@ impl Flow {
     /// Takes the reason why a body phase ended the exchange.
     pub(crate) fn interruption(&self) -> Option<Interruption> {
         self.state.borrow_mut().interruption.take()
+    }
+
+    /// Notes why a response ended in the middle of its body.
+    pub(crate) fn broken_off(&self, error: &BodyError) {
+        let interruption = self.interruption();
+        self.with(|exchange| {
+            let (reason, detail) = match interruption {
+                Some(Interruption::Failed(error)) => (Reason::Filter(error.reason), error.filter),
+                Some(Interruption::Reply(_)) => (Reason::FilterReply, "too late to send it".to_owned()),
+                None => (Reason::UpstreamReset, error.to_string()),
+            };
+            exchange.facts.reason = Some(reason);
+            exchange.facts.reason_detail = Some(detail);
+        });
     }
 
     fn interrupt(&self, interruption: Interruption) -> Option<Bytes> {

@@ -21,6 +21,7 @@ pub(crate) fn admit(head: &mut request::Parts) -> Result<(), Refusal> {
         return Err((Reason::Unsupported, "CONNECT is not supported"));
     }
     settle_host(head)?;
+    settle_path(head)?;
     settle_transfer_encoding(&mut head.headers)?;
     remove_hop_by_hop(&mut head.headers);
     // hyper answers `100 Continue` itself when the body is first read.
@@ -53,21 +54,8 @@ pub(crate) fn client_value(client: IpAddr) -> HeaderValue {
 
 /// Removes the fields that belong to one connection, those that `connection` names included.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if let Some(nominated) = headers.remove(header::CONNECTION) {
-        for name in nominated.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
-            // A client must not talk us out of fields that the gateway itself relies on.
-            if let Ok(name) = HeaderName::from_bytes(name)
-                && ![
-                    header::HOST,
-                    header::CONTENT_LENGTH,
-                    X_FORWARDED_FOR,
-                    X_FORWARDED_PROTO,
-                ]
-                .contains(&name)
-            {
-                headers.remove(name);
-            }
-        }
+    if headers.contains_key(header::CONNECTION) {
+        remove_nominated(headers);
     }
     for name in [
         &KEEP_ALIVE,
@@ -77,6 +65,21 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         &header::UPGRADE,
     ] {
         headers.remove(name);
+    }
+}
+
+fn remove_nominated(headers: &mut HeaderMap) {
+    // All fields of the name: `remove` alone would give the first and drop the others unread.
+    let nominations: Vec<HeaderValue> = headers.get_all(header::CONNECTION).iter().cloned().collect();
+    headers.remove(header::CONNECTION);
+    let names = nominations.iter().flat_map(|it| it.as_bytes().split(|b| *b == b','));
+    for name in names.map(<[u8]>::trim_ascii) {
+        // A client must not talk us out of fields that the gateway itself relies on.
+        if let Ok(name) = HeaderName::from_bytes(name)
+            && ![header::HOST, header::CONTENT_LENGTH, X_FORWARDED_FOR, X_FORWARDED_PROTO].contains(&name)
+        {
+            headers.remove(name);
+        }
     }
 }
 
@@ -106,6 +109,37 @@ fn settle_host(head: &mut request::Parts) -> Result<(), Refusal> {
         (Some(_), Some(_)) => Err((Reason::BadRequest, "more than one Host header")),
         (Some(_), None) => Err((Reason::BadRequest, "the Host header is malformed")),
     }
+}
+
+/// Removes dot segments (RFC 3986 §5.2.4), written out or percent-encoded: `/public/../admin` must not pass
+/// the policies of `/public` and reach `/admin`.
+fn settle_path(head: &mut request::Parts) -> Result<(), Refusal> {
+    let path = head.uri.path();
+    let suspicious = path.contains("/.") || path.as_bytes().windows(3).any(|it| it.eq_ignore_ascii_case(b"%2e"));
+    if !suspicious {
+        return Ok(());
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let plain = segment.replace("%2e", ".").replace("%2E", ".");
+        let is_last = segments.peek().is_none();
+        match plain.as_str() {
+            "." => {}
+            ".." => drop(kept.pop()),
+            _ => {
+                kept.push(segment);
+                continue;
+            }
+        }
+        if is_last {
+            kept.push("");
+        }
+    }
+    let query = head.uri.query().map(|it| format!("?{it}")).unwrap_or_default();
+    let settled = format!("/{}{query}", kept.join("/"));
+    head.uri = settled.parse().map_err(|_| (Reason::BadRequest, "malformed request target"))?;
+    Ok(())
 }
 
 fn valid_host(host: &[u8]) -> bool {
@@ -168,6 +202,29 @@ mod tests {
             admitted(Request::get("http://real.example:81/x?y").header("host", "fake.example")).unwrap();
         assert_eq!(head.uri, "/x?y");
         assert_eq!(head.headers["host"], "real.example:81");
+    }
+
+    #[test]
+    fn dot_segments_go_before_anything_is_matched() {
+        let check = |path: &str, expect: &str| {
+            let head = admitted(Request::get(path).header("host", "a")).unwrap();
+            assert_eq!(head.uri, expect, "{path}");
+        };
+        check("/public/../admin", "/admin");
+        check("/public/%2E%2e/admin?x=/../y", "/admin?x=/../y");
+        check("/a/./b/.", "/a/b/");
+        check("/../../a", "/a");
+        check("/a/..", "/");
+        check("/.well-known/x", "/.well-known/x");
+        check("/a/...", "/a/...");
+        check("/a//b", "/a//b");
+    }
+
+    #[test]
+    fn every_line_of_connection_counts() {
+        let request = Request::get("/").header("host", "a").header("x-one", "1").header("x-two", "2");
+        let head = admitted(request.header("connection", "x-one").header("connection", "x-two")).unwrap();
+        assert_eq!(head.headers.len(), 1, "{:?}", head.headers);
     }
 
     #[test]

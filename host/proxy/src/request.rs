@@ -234,9 +234,14 @@ async fn give_body<B>(
 where
     B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
 {
-    let BodyPlan::Whole { limit, oversize } = plan else {
-        body.through(step);
-        return Ok(());
+    let (limit, oversize) = match plan {
+        BodyPlan::Whole { limit, oversize } => (limit, oversize),
+        // There is no body: the filter sees its end at once, and the message stays one without a body.
+        BodyPlan::Chunks if body.is_over() => (0, Oversize::Skip),
+        BodyPlan::Chunks => {
+            body.through(step);
+            return Ok(());
+        }
     };
     let collected = body.collect(limit).await;
     let interrupted = || match flow.interruption() {

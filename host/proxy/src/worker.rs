@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use weir_model::ClusterIndex;
 
 use crate::connection::Connections;
@@ -42,8 +42,12 @@ pub(crate) enum Command {
 /// Timeouts in ticks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
+    /// For the next request.
     pub(crate) idle: u32,
+    /// For an endpoint's response head, after the last piece of the request's body.
     pub(crate) response: u32,
+    /// For the next piece of a body, in either direction.
+    pub(crate) stall: u32,
 }
 
 /// The state of a worker; everything here belongs to one thread.
@@ -125,6 +129,12 @@ impl Worker {
             .replace(self.connection.get() + self.connection_step)
     }
 
+    fn sweep(&self, patience: Patience) {
+        self.tick.set(self.tick.get().wrapping_add(1));
+        self.pools.sweep();
+        self.connections.sweep(self.tick(), patience);
+    }
+
     fn apply(&self, plan: Arc<Plan>) {
         let clusters = plan.clusters().iter().map(|cluster| WorkerCluster {
             name: Arc::clone(&cluster.name),
@@ -133,7 +143,8 @@ impl Worker {
                 .iter()
                 .map(|endpoint| self.pools.get(endpoint))
                 .collect(),
-            next: Cell::new(0),
+            // Not the first: a new plan must not send every worker's next request to one endpoint.
+            next: Cell::new(self.random(cluster.endpoints.len() as u64) as usize),
         });
         let clusters = clusters.collect();
         *self.plan.borrow_mut() = Rc::new(WorkerPlan { plan, clusters });
@@ -162,59 +173,70 @@ impl WorkerCluster {
 
 /// Runs a worker until it is told to drain or its fleet is gone.
 pub(crate) async fn run(worker: Rc<Worker>, patience: Patience, mut commands: mpsc::Receiver<Command>) {
-    let mut accepting: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+    let mut accepting: HashMap<SocketAddr, JoinHandle<()>> = HashMap::new();
     let mut ticks = tokio::time::interval(TICK);
     let grace = loop {
         tokio::select! {
             command = commands.recv() => match command {
                 Some(Command::Apply { plan, opened, done }) => {
-                    apply(&worker, &mut accepting, plan, opened);
+                    apply(&worker, &mut accepting, plan, opened).await;
                     // A fleet that no longer waits has nothing to learn.
                     let _ = done.send(());
                 }
                 Some(Command::Drain { grace }) => break grace,
                 None => break Duration::ZERO,
             },
-            _ = ticks.tick() => {
-                worker.tick.set(worker.tick.get().wrapping_add(1));
-                worker.pools.sweep();
-                worker.connections.sweep(worker.tick(), patience.idle, patience.response);
+            _ = ticks.tick() => worker.sweep(patience),
+        }
+    };
+    for task in accepting.into_values() {
+        close(task).await;
+    }
+    worker.connections.drain(None);
+    let emptied = async {
+        loop {
+            tokio::select! {
+                () = worker.connections.emptied() => return,
+                // Stalled exchanges end by their own deadlines, not only by the grace period.
+                _ = ticks.tick() => worker.sweep(patience),
             }
         }
     };
-    accepting.values().for_each(AbortHandle::abort);
-    worker.connections.drain(None);
-    if tokio::time::timeout(grace, worker.connections.emptied())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(grace, emptied).await.is_err() {
         tracing::warn!("grace period over: connections are cut");
     }
 }
 
-/// Swaps the plan first, so that a socket that opens finds its listeners there.
-fn apply(
+/// Swaps the plan first, so that a socket that opens finds its listeners there. When this returns, sockets
+/// that the plan no longer names are closed and may be bound again.
+async fn apply(
     worker: &Rc<Worker>,
-    accepting: &mut HashMap<SocketAddr, AbortHandle>,
+    accepting: &mut HashMap<SocketAddr, JoinHandle<()>>,
     plan: Arc<Plan>,
     opened: Vec<(SocketAddr, StdListener)>,
 ) {
-    accepting.retain(|address, task| {
-        let kept = plan.socket(*address).is_some();
-        if !kept {
-            task.abort();
-            worker.connections.drain(Some(*address));
-        }
-        kept
-    });
+    let removed: Vec<SocketAddr> = accepting.keys().filter(|it| plan.socket(**it).is_none()).copied().collect();
     worker.apply(plan);
+    for address in removed {
+        if let Some(task) = accepting.remove(&address) {
+            close(task).await;
+            worker.connections.drain(Some(address));
+        }
+    }
     for (address, listener) in opened {
         match TcpListener::from_std(listener) {
             Ok(listener) => {
                 let task = tokio::task::spawn_local(listener::accept(Rc::clone(worker), address, listener));
-                accepting.insert(address, task.abort_handle());
+                accepting.insert(address, task);
             }
             Err(error) => tracing::error!(%address, %error, "cannot accept"),
         }
     }
+}
+
+/// Ends an accepting task, and waits until its socket is closed.
+async fn close(task: JoinHandle<()>) {
+    task.abort();
+    // Cancelled, as it was told.
+    let _ = task.await;
 }

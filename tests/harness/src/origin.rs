@@ -77,17 +77,29 @@ impl Origin {
     pub fn start(
         answer: impl Fn(&Message, &mut TcpStream) -> io::Result<bool> + Send + Sync + 'static,
     ) -> Self {
+        Self::accepting(move |stream, seen| serve(stream, &answer, seen))
+    }
+
+    /// Gives each connection to `act` as it is; it is closed afterwards.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub fn raw(act: impl Fn(&mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self::accepting(move |mut stream, _| act(&mut stream))
+    }
+
+    fn accepting(act: impl Fn(TcpStream, &Seen) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let seen = Arc::new(Seen::default());
-        let (answer, remembered): (Arc<Answer>, _) = (Arc::new(answer), Arc::clone(&seen));
+        let (act, remembered) = (Arc::new(act), Arc::clone(&seen));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
-                let (answer, seen) = (Arc::clone(&answer), Arc::clone(&remembered));
+                let (act, seen) = (Arc::clone(&act), Arc::clone(&remembered));
                 seen.connections.fetch_add(1, Ordering::SeqCst);
                 // A connection's end is the client's business; errors here show up in the test's answer.
-                std::thread::spawn(move || drop(serve(stream, &*answer, &seen)));
+                std::thread::spawn(move || drop(act(stream, &seen)));
             }
         });
         Self { address, seen }

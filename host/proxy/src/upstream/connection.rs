@@ -28,6 +28,8 @@ pub(super) struct Connection {
     stream: TcpStream,
     pub(super) buffer: BytesMut,
     pub(super) sending: Sending,
+    /// The endpoint has begun to answer the current request.
+    spoke: bool,
     pub(super) remote: SocketAddr,
     pub(super) local: SocketAddr,
 }
@@ -64,6 +66,7 @@ impl Connection {
             stream,
             buffer,
             sending: Sending::new(),
+            spoke: false,
             remote,
             local,
         }))
@@ -83,6 +86,7 @@ impl Connection {
         method: &Method,
         headers: &mut HeaderMap,
     ) -> Result<Head, ExchangeError> {
+        self.spoke = false;
         poll_fn(|cx| self.poll_exchange(method, headers, cx)).await
     }
 
@@ -104,6 +108,7 @@ impl Connection {
             if !self.buffer.is_empty() {
                 match head::parse(&mut self.buffer, method, headers).map_err(ExchangeError::Malformed)? {
                     Some(head) if head.status.is_informational() => {
+                        self.spoke = true;
                         headers.clear();
                         continue;
                     }
@@ -126,7 +131,8 @@ impl Connection {
         }
     }
 
-    /// Keeps a request body going while its response is read. Errors end the sending, not the response.
+    /// Keeps a request body going while its response is read. An endpoint that stops reading may still finish
+    /// its response; a client that breaks off ends both.
     pub(super) fn poll_sending(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
         if self.sending.is_done() {
             return Ok(());
@@ -149,7 +155,7 @@ impl Connection {
     }
 
     fn broken(&self, error: io::Error) -> ExchangeError {
-        if self.buffer.is_empty() {
+        if self.buffer.is_empty() && !self.spoke {
             ExchangeError::Unanswered(error)
         } else {
             ExchangeError::BrokenOff(error)

@@ -4,7 +4,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
@@ -15,6 +15,9 @@ pub(super) const MAX_HEAD: usize = 64 << 10;
 
 /// The most fields of a response head.
 const MAX_FIELDS: usize = 128;
+
+/// The most fields that `connection` may nominate: each is compared with each field.
+const MAX_NOMINATIONS: usize = 16;
 
 /// How a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,11 +82,10 @@ pub(super) fn parse(
     let bytes = buffer.split_to(length).freeze();
     for Field { name, from, to } in fields {
         if !facts.nominations.contains(&name) {
-            let value = if from <= to && to <= bytes.len() {
-                bytes.slice(from..to)
-            } else {
-                Bytes::new()
-            };
+            if from > to || to > bytes.len() {
+                return Err(Malformed::Head);
+            }
+            let value = bytes.slice(from..to);
             headers.append(
                 name,
                 HeaderValue::from_maybe_shared(value).map_err(|_| Malformed::Head)?,
@@ -146,7 +148,7 @@ impl Facts {
                 Ok(Kind::HopByHop)
             }
             10 if is("connection") => {
-                self.connection(value);
+                self.connection(value)?;
                 Ok(Kind::HopByHop)
             }
             10 if is("keep-alive") => Ok(Kind::HopByHop),
@@ -157,7 +159,7 @@ impl Facts {
         }
     }
 
-    fn connection(&mut self, value: &[u8]) {
+    fn connection(&mut self, value: &[u8]) -> Result<(), Malformed> {
         for option in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
@@ -166,9 +168,13 @@ impl Facts {
             } else if let Ok(name) = HeaderName::from_bytes(option)
                 && name != header::CONTENT_LENGTH
             {
+                if self.nominations.len() == MAX_NOMINATIONS {
+                    return Err(Malformed::Head);
+                }
                 self.nominations.push(name);
             }
         }
+        Ok(())
     }
 
     fn conclude(&self, status: StatusCode, method: &Method) -> Result<Head, Malformed> {

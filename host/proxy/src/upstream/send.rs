@@ -16,6 +16,9 @@ use weir_filter::RequestHead;
 use crate::body::{BodyError, Passing};
 use crate::headers::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 
+/// Room that an idle connection keeps for its next request.
+const MAX_KEPT: usize = 16 << 10;
+
 /// With more than this waiting for the socket, the body is not asked for more.
 const HIGH_WATER: usize = 64 << 10;
 
@@ -61,6 +64,8 @@ impl Sending {
         body: &mut Option<Passing<Incoming>>,
     ) {
         self.buffer.clear();
+        // A connection in the pool keeps no more than a usual request needs.
+        self.buffer.shrink_to(MAX_KEPT);
         self.written = 0;
         let out = &mut self.buffer;
         out.extend_from_slice(head.method.as_str().as_bytes());
@@ -121,8 +126,10 @@ impl Sending {
             if self.buffer.len() - self.written >= HIGH_WATER {
                 return Ok(true);
             }
-            if self.written == self.buffer.len() {
-                self.buffer.clear();
+            // What is on the wire goes, also when a slow endpoint always leaves a rest: moving the rest costs
+            // less than a buffer that grows with the upload.
+            if self.written > 0 {
+                self.buffer.drain(..self.written);
                 self.written = 0;
             }
             match Pin::new(body).poll_frame(cx) {
@@ -149,15 +156,12 @@ impl Sending {
                 self.buffer.extend_from_slice(&data);
                 self.buffer.extend_from_slice(b"\r\n");
             }
-            Err(frame) => {
-                // Trailers are the end, and only a chunked body can carry them.
+            // Trailers are the end. They are left out (RFC 9110 §6.5.1): no filter has seen them, and an endpoint
+            // may take them for fields of the head.
+            Err(_) => {
                 self.body = None;
                 if self.chunked {
-                    self.buffer.extend_from_slice(b"0\r\n");
-                    for (name, value) in frame.trailers_ref().into_iter().flatten() {
-                        field(&mut self.buffer, name.as_str().as_bytes(), value.as_bytes());
-                    }
-                    self.buffer.extend_from_slice(b"\r\n");
+                    self.buffer.extend_from_slice(b"0\r\n\r\n");
                 }
             }
         }

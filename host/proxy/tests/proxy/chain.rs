@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use http::{HeaderValue, StatusCode};
-use weir_filter::{FailureReason, FilterError, HeadAction, Reason, Reply};
+use weir_filter::{BodyAction, BodyPlan, FailureReason, FilterError, HeadAction, Oversize, Reason, Reply};
 use weir_harness::{Origin, eventually};
 use weir_model::FailureMode;
 
@@ -168,4 +168,41 @@ fn the_log_phase_sees_every_exchange_with_its_facts() {
         lines[1]
     );
     assert!(lines[1].ends_with("Some(\"no_route\")"), "{}", lines[1]);
+}
+
+#[test]
+fn a_response_that_breaks_off_is_logged_with_its_reason_and_bytes_count_once() {
+    let broken = Origin::start(|_, stream| {
+        use std::io::Write;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello")?;
+        Ok(false)
+    });
+    let whole = Origin::answering(|_| "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+    let lines = Arc::<Mutex<Vec<String>>>::default();
+    let logging = |plan: Option<BodyPlan>| Native {
+        log: Some(Box::new({
+            let lines = Arc::clone(&lines);
+            move |exchange| {
+                let facts = &exchange.facts;
+                let reason = facts.reason.map(Reason::as_str);
+                lines.lock().unwrap().push(format!("{} {reason:?}", facts.bytes_sent));
+            }
+        })),
+        response_head: Some(Box::new(move |_| Ok(plan.map_or(HeadAction::Next, HeadAction::Body)))),
+        response_body: Some(Box::new(|_, _, _| Ok(BodyAction::Next))),
+        ..Native::default()
+    };
+    let collected = Some(BodyPlan::Whole { limit: 100, oversize: Oversize::Skip });
+    let setup = Setup::new()
+        .route("/whole", &[(Some(&[whole.address]), 1)])
+        .filter(logging(collected))
+        .route("/broken", &[(Some(&[broken.address]), 1)])
+        .filter(logging(None));
+    let proxy = Proxy::start(setup);
+    assert_eq!(proxy.client().get("/whole", "").text(), "hello");
+    let mut client = proxy.client();
+    client.write(b"GET /broken HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert!(client.read(false).is_err());
+    let lines = eventually("two lines", || Some(lines.lock().unwrap().clone()).filter(|it| it.len() == 2));
+    assert_eq!(lines, ["5 None", "5 Some(\"upstream_reset\")"]);
 }

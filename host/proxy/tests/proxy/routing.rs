@@ -53,7 +53,7 @@ fn endpoints_of_a_cluster_take_turns() {
     let proxy = Proxy::start(Setup::new().route("/", &[(Some(&[a.address, b.address]), 1)]));
     let mut client = proxy.client();
     let order: String = (0..4).map(|_| client.get("/", "").text().remove(0)).collect();
-    assert_eq!(order, "abab");
+    assert!(["abab", "baba"].contains(&order.as_str()), "{order}");
 }
 
 #[test]
