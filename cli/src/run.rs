@@ -4,6 +4,7 @@ mod live;
 mod transition;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,28 +49,37 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
     let mut watch = Watch::new()?;
     let grace = Duration::from_secs(options.grace.into());
     let mut live = Live::new(runtime(options)?, fleet(options), grace, view);
-    if let Err(problems) = follow(&mut watch, &mut live, options).await {
+    let first = tokio::select! {
+        first = follow(&mut watch, &mut live, options) => first,
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+    };
+    if let Err(problems) = first {
         problems.iter().for_each(|problem| report::error(problem));
         report::error(
             "nothing to serve yet: mend this and start again; `weir validate` checks without serving",
         );
         return Ok(ExitCode::FAILURE);
     }
-    let stopped = loop {
-        tokio::select! {
-            () = watch.changed() => {
-                for problem in follow(&mut watch, &mut live, options).await.err().unwrap_or_default() {
-                    tracing::error!("not live, the last good configuration stays: {problem}");
-                }
-            }
-            _ = terminate.recv() => break "SIGTERM",
-            _ = interrupt.recv() => break "SIGINT",
-        }
+    let stopped = tokio::select! {
+        never = follow_changes(&mut watch, &mut live, options) => match never {},
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
     };
     tracing::info!(signal = stopped, grace = options.grace, "draining");
     live.drain().await;
     admin.abort();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Applies every change, for as long as it is polled.
+async fn follow_changes(watch: &mut Watch, live: &mut Live, options: &Run) -> Infallible {
+    loop {
+        watch.changed().await;
+        for problem in follow(watch, live, options).await.err().unwrap_or_default() {
+            tracing::error!("not live, the last good configuration stays: {problem}");
+        }
+    }
 }
 
 /// Applies what the files say now, and watches what it names.

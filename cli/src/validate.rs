@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Manifests) -> anyhow::Result<ExitCode> {
 
 /// Conditions that say no, and documents that do not lower.
 fn problems(translated: &Translated) -> Vec<String> {
-    let conditions = translated.output.statuses.iter().flat_map(refusals);
+    let conditions = translated.output.statuses.iter().flat_map(|it| refusals(it, &[]));
     let lowering = translated.output.documents.iter().flat_map(|document| {
         let diagnostics = weir_config::lower(document).err().unwrap_or_default();
         diagnostics
@@ -51,14 +51,15 @@ fn problems(translated: &Translated) -> Vec<String> {
     problems
 }
 
-/// What an object's conditions complain of.
-pub(crate) fn refusals(status: &ObjectStatus) -> Vec<String> {
+/// What an object's conditions complain of, except those of some types.
+pub(crate) fn refusals(status: &ObjectStatus, except: &[&str]) -> Vec<String> {
     let complaint = |(part, condition): (String, &weir_translate::Condition)| {
         // `Conflicted` and its like are bad news when they are true.
         let bad_when_true = matches!(condition.type_.as_str(), "Conflicted" | "OverlappingTLSConfig");
         let overridden =
             condition.reason == "Overridden" || condition.reason == "PartiallyValid" && condition.is_true();
-        if condition.is_true() == bad_when_true && !overridden {
+        let skipped = overridden || except.contains(&condition.type_.as_str());
+        if condition.is_true() == bad_when_true && !skipped {
             let object = status.object();
             let part = if part.is_empty() {
                 part

@@ -45,7 +45,12 @@ struct Running {
 }
 
 impl Live {
-    pub(super) fn new(runtime: Arc<Runtime>, fleet: FleetConfig, grace: Duration, view: watch::Sender<View>) -> Self {
+    pub(super) fn new(
+        runtime: Arc<Runtime>,
+        fleet: FleetConfig,
+        grace: Duration,
+        view: watch::Sender<View>,
+    ) -> Self {
         let builtins = weir_plugins::BUILTINS
             .iter()
             .map(|it| (it.name, it.component))
@@ -80,7 +85,7 @@ impl Live {
             Ok(translated) => {
                 self.objects = translated.output.statuses;
                 self.plugin_files.clear();
-                self.stop_removed(&translated.output.documents).await;
+                self.stop_removed().await;
                 for document in &translated.output.documents {
                     problems.extend(self.apply(document).await);
                 }
@@ -148,6 +153,7 @@ impl Live {
                     .iter()
                     .filter_map(|it| running.gateway.bound(*it))
                     .collect();
+                running.addresses.sort_unstable();
                 running.addresses.dedup();
                 if changed {
                     let on = running
@@ -158,7 +164,9 @@ impl Live {
                         .join(", ");
                     tracing::info!(gateway = document.gateway, %revision, on, "live");
                 }
-                let running = plugins.into_iter().filter_map(|name| Some((name.clone(), running.gateway.plugin(&name)?)));
+                let running = plugins
+                    .into_iter()
+                    .filter_map(|name| Some((name.clone(), running.gateway.plugin(&name)?)));
                 let running: Vec<(String, String)> = running.collect();
                 self.programmed(document, &running, &format!("revision {revision} is live"));
                 Vec::new()
@@ -193,8 +201,15 @@ impl Live {
         }
     }
 
-    async fn stop_removed(&mut self, documents: &[Document]) {
-        let is_gone = |name: &String| !documents.iter().any(|document| document.gateway == *name);
+    /// Stops Gateways that were deleted. One that is still there and cannot be programmed keeps serving what
+    /// was good last.
+    async fn stop_removed(&mut self) {
+        let is_there = |name: &str| {
+            self.objects
+                .iter()
+                .any(|it| it.kind == "Gateway" && path(it) == name)
+        };
+        let is_gone = |name: &String| !is_there(name);
         let gone: Vec<String> = self
             .gateways
             .keys()
@@ -202,8 +217,10 @@ impl Live {
             .cloned()
             .collect();
         for name in gone {
-            if let Some(running) = self.gateways.remove(&name) {
+            if let Some(mut running) = self.gateways.remove(&name) {
                 tracing::info!(gateway = name, "removed: draining");
+                // Its ports are free before another Gateway may ask for them.
+                running.gateway.close().await;
                 // Its clients finish on their own time; the others must not wait for them.
                 self.draining.spawn(running.gateway.drain(self.grace));
             }
@@ -213,7 +230,9 @@ impl Live {
     fn programmed(&mut self, document: &Document, plugins: &[(String, String)], message: &str) {
         for status in &mut self.objects {
             let name = path(status);
-            let plugin = plugins.iter().find(|(plugin, _)| status.kind == "Plugin" && *plugin == name);
+            let plugin = plugins
+                .iter()
+                .find(|(plugin, _)| status.kind == "Plugin" && *plugin == name);
             if let Some((_, running)) = plugin {
                 status.set_condition("Programmed", true, "Programmed", running);
             } else if status.kind == "Gateway" && name == document.gateway {
@@ -254,13 +273,11 @@ impl Live {
     /// Says on stderr what the conditions refuse, once. What keeps a Gateway from being programmed is said
     /// by whoever called for the reload.
     fn complain(&mut self) {
-        let said_elsewhere = |complaint: &String| complaint.contains(": Programmed ");
-        let complaints = self
+        let complaints: Vec<String> = self
             .objects
             .iter()
-            .flat_map(refusals)
-            .filter(|it| !said_elsewhere(it));
-        let complaints: Vec<String> = complaints.collect();
+            .flat_map(|it| refusals(it, &["Programmed"]))
+            .collect();
         for complaint in complaints.iter().filter(|it| !self.complaints.contains(it)) {
             tracing::warn!("{complaint}");
         }

@@ -156,9 +156,14 @@ fn a_broken_manifest_keeps_the_last_good_configuration_and_says_why() {
 
 #[test]
 fn sigterm_lets_a_request_in_flight_finish() {
-    let origin = Origin::start(|_, stream| {
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let origin = Origin::start(move |_, stream| {
         use std::io::Write;
-        std::thread::park_timeout(Duration::from_millis(300));
+        gate.lock()
+            .expect("no panic while locked")
+            .recv()
+            .expect("the test is still there");
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone")?;
         Ok(true)
     });
@@ -169,6 +174,52 @@ fn sigterm_lets_a_request_in_flight_finish() {
     client.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     eventually("the request to arrive", || origin.seen.requests().pop());
     weir.terminate();
+    eventually("the drain", || weir.stderr().contains("draining").then_some(()));
+    go.send(()).unwrap();
     assert_eq!(client.read(false).unwrap().text(), "done");
     assert_eq!(weir.ended(), Some(0));
+}
+
+#[test]
+fn a_gateway_that_cannot_be_programmed_any_more_keeps_serving() {
+    let origin = Origin::echo("a");
+    let port = free_port();
+    let good = gateway(port) + &route("a", "/", origin.address);
+    let folder = Folder::new(&good);
+    let weir = Weir::start(&folder, port);
+    folder.write(
+        "gateway.yaml",
+        good.replace("metadata: {name: weir}", "metadata: {name: other}"),
+    );
+    eventually("the complaint", || {
+        weir.status().contains("not live").then_some(())
+    });
+    assert_eq!(
+        weir.client().get("/", "").status(),
+        200,
+        "the last good configuration stays"
+    );
+}
+
+#[test]
+fn a_gateway_may_be_renamed_on_its_port() {
+    let origin = Origin::echo("a");
+    let port = free_port();
+    let manifests = |name: &str| {
+        let text = gateway(port) + &route("a", "/", origin.address);
+        text.replace("metadata: {name: test}", &format!("metadata: {{name: {name}}}"))
+            .replace(
+                "parentRefs: [{name: test}]",
+                &format!("parentRefs: [{{name: {name}}}]"),
+            )
+    };
+    let folder = Folder::new(&manifests("test"));
+    let weir = Weir::start(&folder, port);
+    folder.write("gateway.yaml", manifests("renamed"));
+    eventually("the new name", || {
+        weir.status()
+            .contains("Gateway default/renamed serves")
+            .then_some(())
+    });
+    assert_eq!(weir.client().get("/", "").status(), 200);
 }

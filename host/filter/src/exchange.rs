@@ -122,6 +122,20 @@ impl ExchangeState {
         }
     }
 
+    /// Bytes that the notes of the running filter take, for whoever bounds them.
+    pub fn notes_size(&self) -> usize {
+        let own = self.notes.iter().filter(|note| note.step == self.step);
+        own.map(|note| note.key.len() + note.value.len()).sum()
+    }
+
+    /// Bytes that all shared values take, for whoever bounds them.
+    pub fn shared_size(&self) -> usize {
+        self.shared
+            .iter()
+            .map(|it| it.namespace.len() + it.key.len() + it.value.len())
+            .sum()
+    }
+
     /// A value that any filter shared.
     pub fn shared(&self, namespace: &str, key: &str) -> Option<&Bytes> {
         self.shared

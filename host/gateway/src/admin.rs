@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -16,6 +17,12 @@ use tokio::sync::watch;
 
 /// Where `weir run` answers unless told otherwise.
 pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9099);
+
+/// How long accepting rests after an error.
+const REST: Duration = Duration::from_millis(50);
+
+/// How long [`fetch`] waits for its answer.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest answer [`fetch`] reads.
 const MAX_ANSWER: usize = 64 << 20;
@@ -31,7 +38,7 @@ pub struct View {
     pub config: Arc<str>,
 }
 
-/// Answers until the task is dropped.
+/// Opens the endpoint's socket.
 ///
 /// # Errors
 /// When the address is not a loopback one or cannot be bound.
@@ -44,13 +51,17 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Serves the endpoint; the task it returns is the owner.
+/// Answers until it is dropped, and its connections with it.
 pub async fn serve(listener: TcpListener, view: watch::Receiver<View>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
+                let Ok((stream, _)) = accepted else {
+                    // Out of descriptors: asking again at once would only spin.
+                    tokio::time::sleep(REST).await;
+                    continue;
+                };
                 let view = view.clone();
                 connections.spawn(async move {
                     let service = service_fn(move |request: Request<Incoming>| {
@@ -74,6 +85,11 @@ pub async fn serve(listener: TcpListener, view: watch::Receiver<View>) {
 /// # Errors
 /// When nothing answers there, or not with 200.
 pub async fn fetch(address: SocketAddr, path: &'static str) -> io::Result<Bytes> {
+    let answer = tokio::time::timeout(FETCH_TIMEOUT, ask(address, path)).await;
+    answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn ask(address: SocketAddr, path: &'static str) -> io::Result<Bytes> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
@@ -96,8 +112,31 @@ pub async fn fetch(address: SocketAddr, path: &'static str) -> io::Result<Bytes>
     Ok(body.to_bytes())
 }
 
+/// Loopback by address, or by the names that stand for it.
+fn is_local(request: &Request<Incoming>) -> bool {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|it| it.to_str().ok())
+        .unwrap_or_default();
+    let name = host
+        .rsplit_once(':')
+        .map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+    let address = name
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
+    address.map_or(matches!(name, "" | "localhost" | "weir"), |it| it.is_loopback())
+}
+
 fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes>> {
     let (status, kind, text) = match (request.method(), request.uri().path()) {
+        // A name in the Host header may be a web page's, which a browser was talked into asking for.
+        _ if !is_local(request) => (
+            StatusCode::FORBIDDEN,
+            "text/plain",
+            &b"ask for it by its address\n"[..],
+        ),
         (&Method::GET, "/status") => (StatusCode::OK, "application/json", view.status.as_bytes()),
         (&Method::GET, "/config") => (StatusCode::OK, "application/yaml", view.config.as_bytes()),
         (&Method::GET, "/live") => (StatusCode::OK, "text/plain", &b"live\n"[..]),

@@ -78,6 +78,13 @@ impl Gateway {
         self.fleet.bound(configured)
     }
 
+    /// Stops accepting; when this returns, the sockets are closed. What is in flight goes on.
+    pub async fn close(&mut self) {
+        // A plan without listeners binds nothing, so it cannot fail.
+        let _ = self.fleet.apply(Arc::new(Plan::empty())).await;
+        self.live = None;
+    }
+
     /// Stops accepting, lets exchanges in flight end within `grace`, and ends.
     pub async fn drain(self, grace: Duration) {
         self.fleet.drain(grace).await;

@@ -36,7 +36,9 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// What is loaded, by the plugin's name.
     pub(crate) fn plugins(&self) -> impl Iterator<Item = (&str, &LoadedPlugin)> {
-        self.plugins.iter().map(|((plugin, _), loaded)| (plugin.name.as_str(), &**loaded))
+        self.plugins
+            .iter()
+            .map(|((plugin, _), loaded)| (plugin.name.as_str(), &**loaded))
     }
 
     /// True when the snapshot's plugins have the same bytes as before.

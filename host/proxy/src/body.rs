@@ -196,14 +196,18 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Body for Passing<B> 
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let frame = ready!(this.poll_passed(cx));
         if this.direction == Direction::Response {
             match &frame {
                 Some(Ok(frame)) => {
                     let sent = frame.data_ref().map_or(0, Bytes::len);
-                    this.flow.with(|exchange| exchange.facts.bytes_sent += sent as u64);
+                    this.flow
+                        .with(|exchange| exchange.facts.bytes_sent += sent as u64);
                 }
                 // The head was sent: the client sees a broken body, and the access log must say why.
                 Some(Err(error)) => this.flow.broken_off(error),

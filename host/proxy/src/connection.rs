@@ -217,7 +217,11 @@ impl Connections {
 
     /// Ends what has waited without progress for longer than its phase may.
     pub(crate) fn sweep(&self, tick: u32, patience: Patience) {
-        let Patience { idle, response, stall } = patience;
+        let Patience {
+            idle,
+            response,
+            stall,
+        } = patience;
         for signal in self.live.borrow().values() {
             let age = tick.wrapping_sub(signal.since.get());
             match signal.phase.get() {

@@ -73,7 +73,9 @@ impl Fleet {
     pub fn start(config: &FleetConfig) -> io::Result<Self> {
         let patience = Patience {
             idle: ticks(config.idle_timeout),
-            response: ticks(config.response_timeout), stall: ticks(config.stall_timeout) };
+            response: ticks(config.response_timeout),
+            stall: ticks(config.stall_timeout),
+        };
         let count = config.workers.max(1);
         let workers = (0..count)
             .map(|index| spawn(index, count, patience))

@@ -72,11 +72,19 @@ fn remove_nominated(headers: &mut HeaderMap) {
     // All fields of the name: `remove` alone would give the first and drop the others unread.
     let nominations: Vec<HeaderValue> = headers.get_all(header::CONNECTION).iter().cloned().collect();
     headers.remove(header::CONNECTION);
-    let names = nominations.iter().flat_map(|it| it.as_bytes().split(|b| *b == b','));
+    let names = nominations
+        .iter()
+        .flat_map(|it| it.as_bytes().split(|b| *b == b','));
     for name in names.map(<[u8]>::trim_ascii) {
         // A client must not talk us out of fields that the gateway itself relies on.
         if let Ok(name) = HeaderName::from_bytes(name)
-            && ![header::HOST, header::CONTENT_LENGTH, X_FORWARDED_FOR, X_FORWARDED_PROTO].contains(&name)
+            && ![
+                header::HOST,
+                header::CONTENT_LENGTH,
+                X_FORWARDED_FOR,
+                X_FORWARDED_PROTO,
+            ]
+            .contains(&name)
         {
             headers.remove(name);
         }
@@ -115,7 +123,11 @@ fn settle_host(head: &mut request::Parts) -> Result<(), Refusal> {
 /// the policies of `/public` and reach `/admin`.
 fn settle_path(head: &mut request::Parts) -> Result<(), Refusal> {
     let path = head.uri.path();
-    let suspicious = path.contains("/.") || path.as_bytes().windows(3).any(|it| it.eq_ignore_ascii_case(b"%2e"));
+    let suspicious = path.contains("/.")
+        || path
+            .as_bytes()
+            .windows(3)
+            .any(|it| it.eq_ignore_ascii_case(b"%2e"));
     if !suspicious {
         return Ok(());
     }
@@ -138,7 +150,9 @@ fn settle_path(head: &mut request::Parts) -> Result<(), Refusal> {
     }
     let query = head.uri.query().map(|it| format!("?{it}")).unwrap_or_default();
     let settled = format!("/{}{query}", kept.join("/"));
-    head.uri = settled.parse().map_err(|_| (Reason::BadRequest, "malformed request target"))?;
+    head.uri = settled
+        .parse()
+        .map_err(|_| (Reason::BadRequest, "malformed request target"))?;
     Ok(())
 }
 
@@ -222,8 +236,16 @@ mod tests {
 
     #[test]
     fn every_line_of_connection_counts() {
-        let request = Request::get("/").header("host", "a").header("x-one", "1").header("x-two", "2");
-        let head = admitted(request.header("connection", "x-one").header("connection", "x-two")).unwrap();
+        let request = Request::get("/")
+            .header("host", "a")
+            .header("x-one", "1")
+            .header("x-two", "2");
+        let head = admitted(
+            request
+                .header("connection", "x-one")
+                .header("connection", "x-two"),
+        )
+        .unwrap();
         assert_eq!(head.headers.len(), 1, "{:?}", head.headers);
     }
 

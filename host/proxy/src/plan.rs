@@ -118,7 +118,10 @@ impl Plan {
     /// The listener for a request's host on a socket, and the route there.
     pub(crate) fn find(&self, socket: usize, query: &MatchQuery<'_>) -> Option<Place> {
         let listeners = &self.sockets.get(socket)?.listeners;
-        let (at, listener) = listeners.iter().enumerate().find(|(_, it)| it.serves(query.host))?;
+        let (at, listener) = listeners
+            .iter()
+            .enumerate()
+            .find(|(_, it)| it.serves(query.host))?;
         Some(Place {
             socket,
             listener: at,
@@ -132,7 +135,11 @@ impl Plan {
         let listeners = &self.sockets.get(socket)?.listeners;
         let last = listeners.len().checked_sub(1)?;
         let listener = listeners.iter().position(|it| it.serves(host)).unwrap_or(last);
-        Some(Place { socket, listener, route: None })
+        Some(Place {
+            socket,
+            listener,
+            route: None,
+        })
     }
 
     pub(crate) fn listener(&self, place: Place) -> Option<&PlanListener> {

@@ -33,7 +33,11 @@ pub(crate) async fn handle(
     let (mut head, incoming) = request.into_parts();
     let admitted = headers::admit(&mut head);
     let found = admitted.and_then(|()| find(&plan, downstream, &head));
-    let place = found.as_ref().ok().copied().or_else(|| witness(&plan, downstream, &head));
+    let place = found
+        .as_ref()
+        .ok()
+        .copied()
+        .or_else(|| witness(&plan, downstream, &head));
     let flow = Flow::new(plan, place, exchange(head, downstream), downstream);
     name_place(&flow);
     let mut body = Passing::new(Some(incoming), Direction::Request, Rc::clone(&flow));
@@ -63,7 +67,9 @@ fn find(plan: &WorkerPlan, downstream: &Downstream, head: &request::Parts) -> Re
         headers: &head.headers,
     };
     let plan = plan.plan();
-    let place = plan.socket(downstream.socket).and_then(|socket| plan.find(socket, &query));
+    let place = plan
+        .socket(downstream.socket)
+        .and_then(|socket| plan.find(socket, &query));
     place.ok_or((Reason::NoRoute, "no listener serves this host"))
 }
 
@@ -246,9 +252,8 @@ where
     let collected = body.collect(limit).await;
     let interrupted = || match flow.interruption() {
         Some(interruption) => flow.with(|it| response::for_interruption(it, interruption)),
-        None => {
-            flow.with(|it| response::for_reason(it, broken(direction), Some("its body ended early".to_owned())))
-        }
+        None => flow
+            .with(|it| response::for_reason(it, broken(direction), Some("its body ended early".to_owned()))),
     };
     match (collected, oversize) {
         (Err(_), _) => Err(interrupted()),

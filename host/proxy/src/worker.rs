@@ -215,7 +215,11 @@ async fn apply(
     plan: Arc<Plan>,
     opened: Vec<(SocketAddr, StdListener)>,
 ) {
-    let removed: Vec<SocketAddr> = accepting.keys().filter(|it| plan.socket(**it).is_none()).copied().collect();
+    let removed: Vec<SocketAddr> = accepting
+        .keys()
+        .filter(|it| plan.socket(**it).is_none())
+        .copied()
+        .collect();
     worker.apply(plan);
     for address in removed {
         if let Some(task) = accepting.remove(&address) {

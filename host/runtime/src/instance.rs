@@ -103,6 +103,11 @@ impl Instance {
         }
     }
 
+    /// True when the instance has not outgrown the memory limit of `used`.
+    pub(crate) fn fits(&self, used: &Use) -> bool {
+        self.store.data().meter.used() <= used.memory
+    }
+
     /// Gives the instance a configuration.
     ///
     /// # Errors

@@ -51,6 +51,20 @@ impl MemoryMeter {
         Ok(())
     }
 
+    /// Bounds bytes that outlive the call, such as all notes of an exchange.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<()> {
+        if bytes > self.limit {
+            self.refused = true;
+            return Err(KeptTooMuch(self.limit).into());
+        }
+        Ok(())
+    }
+
+    /// Bytes of linear memory that the instance has.
+    pub(crate) const fn used(&self) -> usize {
+        self.used
+    }
+
     /// True when this call was refused memory.
     pub(crate) const fn refused(&self) -> bool {
         self.refused

@@ -186,10 +186,10 @@ impl Code {
         self.pool.with(
             used.instances,
             || Instance::start(&self.engine, &self.policy, used),
-            |instance| {
-                instance.forget_dropped(drops)?;
-                instance.call(used, exchange, phase)
-            },
+            // An instance that grew for a filter with wider limits, or whose guest fails at forgetting another
+            // filter, is not this filter's problem: it makes way for a new one.
+            |instance| instance.fits(used) && instance.forget_dropped(drops).is_ok(),
+            |instance| instance.call(used, exchange, phase),
             |instance| !instance.is_worn(calls),
         )
     }

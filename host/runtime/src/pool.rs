@@ -33,7 +33,7 @@ impl Pool {
         }
     }
 
-    /// Runs `call` on a warm instance, or on one that `start` makes. The instance is kept if `call` and then
+    /// Runs `call` on a warm instance that `fits`, or on one that `start` makes. The instance is kept if `call` and then
     /// `keep` say so: `limit` instances at most are leased on one worker.
     ///
     /// # Errors
@@ -42,10 +42,16 @@ impl Pool {
         &self,
         limit: u32,
         start: impl FnOnce() -> Result<Instance, Fault>,
+        fits: impl FnOnce(&mut Instance) -> bool,
         call: impl FnOnce(&mut Instance) -> Result<R, Fault>,
         keep: impl FnOnce(&Instance) -> bool,
     ) -> Result<R, Fault> {
         let mut lease = self.lease(limit)?;
+        if let Some(instance) = &mut lease.instance
+            && !fits(instance)
+        {
+            lease.instance = None;
+        }
         let instance = match &mut lease.instance {
             Some(instance) => instance,
             empty => empty.insert(start()?),

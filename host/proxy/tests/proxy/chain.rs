@@ -154,7 +154,9 @@ fn the_log_phase_sees_every_exchange_with_its_facts() {
     let mut client = proxy.client();
     let sent = client.post("/a", "", "12345").body.len();
     client.get("/none", "");
-    proxy.client().exchange("GET /refused HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n");
+    proxy
+        .client()
+        .exchange("GET /refused HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n");
     let lines = eventually("three lines", || {
         Some(lines.lock().unwrap().clone()).filter(|it| it.len() == 3)
     });
@@ -185,14 +187,22 @@ fn a_response_that_breaks_off_is_logged_with_its_reason_and_bytes_count_once() {
             move |exchange| {
                 let facts = &exchange.facts;
                 let reason = facts.reason.map(Reason::as_str);
-                lines.lock().unwrap().push(format!("{} {reason:?}", facts.bytes_sent));
+                lines
+                    .lock()
+                    .unwrap()
+                    .push(format!("{} {reason:?}", facts.bytes_sent));
             }
         })),
-        response_head: Some(Box::new(move |_| Ok(plan.map_or(HeadAction::Next, HeadAction::Body)))),
+        response_head: Some(Box::new(move |_| {
+            Ok(plan.map_or(HeadAction::Next, HeadAction::Body))
+        })),
         response_body: Some(Box::new(|_, _, _| Ok(BodyAction::Next))),
         ..Native::default()
     };
-    let collected = Some(BodyPlan::Whole { limit: 100, oversize: Oversize::Skip });
+    let collected = Some(BodyPlan::Whole {
+        limit: 100,
+        oversize: Oversize::Skip,
+    });
     let setup = Setup::new()
         .route("/whole", &[(Some(&[whole.address]), 1)])
         .filter(logging(collected))
@@ -203,6 +213,8 @@ fn a_response_that_breaks_off_is_logged_with_its_reason_and_bytes_count_once() {
     let mut client = proxy.client();
     client.write(b"GET /broken HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     assert!(client.read(false).is_err());
-    let lines = eventually("two lines", || Some(lines.lock().unwrap().clone()).filter(|it| it.len() == 2));
+    let lines = eventually("two lines", || {
+        Some(lines.lock().unwrap().clone()).filter(|it| it.len() == 2)
+    });
     assert_eq!(lines, ["5 None", "5 Some(\"upstream_reset\")"]);
 }

@@ -141,10 +141,16 @@ fn a_client_that_says_nothing_is_let_go() {
 #[test]
 fn an_upload_that_takes_longer_than_the_response_may_is_not_cut_off() {
     let origin = Origin::echo("a");
-    let config = FleetConfig { workers: 1, response_timeout: Duration::from_secs(1), ..FleetConfig::default() };
+    let config = FleetConfig {
+        workers: 1,
+        response_timeout: Duration::from_secs(1),
+        ..FleetConfig::default()
+    };
     let proxy = Proxy::with(&config, Setup::to(origin.address));
     let mut client = proxy.client();
-    client.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 25\r\n\r\n").unwrap();
+    client
+        .write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 25\r\n\r\n")
+        .unwrap();
     for _ in 0..25 {
         std::thread::park_timeout(Duration::from_millis(120));
         client.write(b"x").unwrap();
@@ -159,7 +165,11 @@ fn a_body_that_stalls_ends_its_connection() {
         std::thread::park_timeout(Duration::from_secs(30));
         Ok(false)
     });
-    let config = FleetConfig { workers: 1, stall_timeout: Duration::from_secs(1), ..FleetConfig::default() };
+    let config = FleetConfig {
+        workers: 1,
+        stall_timeout: Duration::from_secs(1),
+        ..FleetConfig::default()
+    };
     let proxy = Proxy::with(&config, Setup::to(origin.address));
     let mut client = proxy.client();
     client.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
@@ -171,11 +181,14 @@ fn an_early_response_to_a_large_upload_arrives() {
     let origin = Origin::raw(|stream| {
         let mut head = [0; 64];
         stream.read(&mut head)?;
-        stream.write_all(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig")
+        stream
+            .write_all(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig")
     });
     let proxy = Proxy::start(Setup::to(origin.address));
     let mut client = proxy.client();
-    client.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 50000000\r\n\r\nfirst bytes").unwrap();
+    client
+        .write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 50000000\r\n\r\nfirst bytes")
+        .unwrap();
     let answer = client.read(false).unwrap();
     assert_eq!((answer.status(), answer.text().as_str()), (413, "big"));
 }
@@ -187,5 +200,8 @@ fn request_trailers_end_here_and_the_body_is_whole() {
     let request = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nauthorization: x\r\n\r\n";
     assert_eq!(proxy.client().exchange(request).status(), 200);
     let seen = origin.seen.last();
-    assert_eq!((seen.text().as_str(), seen.trailers.as_slice()), ("hello", &[][..]));
+    assert_eq!(
+        (seen.text().as_str(), seen.trailers.as_slice()),
+        ("hello", &[][..])
+    );
 }

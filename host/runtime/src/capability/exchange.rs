@@ -80,6 +80,10 @@ fn note_set(mut store: Caller<'_>, (key, value): (WasmStr, WasmList<u8>)) -> Res
     let value = Bytes::copy_from_slice(value.as_le_slice(&store));
     let state = store.data_mut();
     state.meter.keep(key.len() + value.len() + ENTRY_COST)?;
+    // Notes outlive the call, so they are bounded over the whole exchange too.
+    state
+        .meter
+        .hold(state.exchange.notes_size() + key.len() + value.len())?;
     state.exchange.set_note(&key, value);
     Ok(())
 }
@@ -105,6 +109,8 @@ fn shared_set(
     state
         .meter
         .keep(namespace.len() + key.len() + value.len() + ENTRY_COST)?;
+    let size = state.exchange.shared_size() + namespace.len() + key.len() + value.len();
+    state.meter.hold(size)?;
     state.exchange.set_shared(&namespace, &key, value);
     Ok(())
 }
