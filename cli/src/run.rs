@@ -6,7 +6,7 @@ mod transition;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
     let (view, shown) = watch::channel(admin::View::default());
     let admin = tokio::spawn(admin::serve(admin_socket, shown));
 
-    let mut watch = Watch::new()?;
+    let mut watch = Watch::new();
     let grace = Duration::from_secs(options.grace.into());
     let mut live = Live::new(runtime(options)?, fleet(options), grace, view);
     let first = tokio::select! {
@@ -82,28 +82,24 @@ async fn follow_changes(watch: &mut Watch, live: &mut Live, options: &Run) -> In
     }
 }
 
-/// Applies what the files say now, and watches what it names.
+/// Applies what the files say now, and looks at all that it names from then on.
 async fn follow(watch: &mut Watch, live: &mut Live, options: &Run) -> Result<(), Vec<String>> {
-    // Watched before they are read: a change in between is a change after.
     let paths = &options.manifests.paths;
-    let plugins = live.plugin_files().to_vec();
-    let watched = paths.iter().chain(&plugins).map(PathBuf::as_path);
-    if let Err(error) = watch.follow(watched.filter(|path| is_watchable(path))) {
-        tracing::warn!(%error, "changes may go unnoticed");
-    }
+    let all = |live: &Live| {
+        paths
+            .iter()
+            .chain(live.plugin_files())
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    // Before anything is read: a change in between is a change after.
+    let before = all(live);
+    watch.follow(before.clone()).await;
     let outcome = live.reload(paths).await;
-    if live.plugin_files() != plugins {
-        let watched = paths.iter().chain(live.plugin_files()).map(PathBuf::as_path);
-        if let Err(error) = watch.follow(watched.filter(|path| is_watchable(path))) {
-            tracing::warn!(%error, "changes may go unnoticed");
-        }
+    if all(live) != before {
+        watch.follow(all(live)).await;
     }
     outcome
-}
-
-/// A path that does not exist is reported by whoever reads it.
-fn is_watchable(path: &Path) -> bool {
-    path.exists() || path.parent().is_some_and(|folder| folder.is_dir())
 }
 
 fn runtime(options: &Run) -> anyhow::Result<Arc<Runtime>> {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// The largest manifest file read.
@@ -85,7 +86,8 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
             .file_name()
             .and_then(|it| it.to_str())
             .is_none_or(|name| name.starts_with('.'));
-        if !hidden && is_manifest(&path) && path.is_file() {
+        // A link that leads nowhere is a manifest that is missing, and whoever reads it says so.
+        if !hidden && is_manifest(&path) && !path.is_dir() {
             found.push(path);
         }
     }
@@ -102,7 +104,11 @@ fn read_file(path: PathBuf) -> Result<SourceFile, ReadError> {
         source,
     };
     let mut bytes = Vec::new();
-    // Read at most one byte too many: the size that metadata tells may be a lie (a pipe, a growing file).
+    // Opening a pipe would wait for its writer.
+    if is_pipe(&path) {
+        return Err(failed(io::Error::other("not a regular file")));
+    }
+    // Read at most one byte too many: the size that metadata tells may be a lie (a growing file).
     File::open(&path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
         .map_err(failed)?;
@@ -113,6 +119,10 @@ fn read_file(path: PathBuf) -> Result<SourceFile, ReadError> {
         Ok(text) => Ok(SourceFile { path, text }),
         Err(_) => Err(ReadError::NotText(path)),
     }
+}
+
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo())
 }
 
 #[cfg(test)]
@@ -140,13 +150,23 @@ mod tests {
         File::create(&huge).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
         let empty = tempfile::tempdir().unwrap();
         let missing = dir.path().join("missing.yaml");
-        let errors = read(&[binary, huge, empty.path().to_owned(), missing]).unwrap_err();
+        let linked = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/nowhere/at.all", linked.path().join("a.yaml")).unwrap();
+        let errors = read(&[
+            binary,
+            huge,
+            empty.path().to_owned(),
+            missing,
+            linked.path().to_owned(),
+        ])
+        .unwrap_err();
         assert!(matches!(
             errors.as_slice(),
             [
                 ReadError::NotText(_),
                 ReadError::TooLarge(_),
                 ReadError::NoManifests(_),
+                ReadError::Io { .. },
                 ReadError::Io { .. }
             ]
         ));

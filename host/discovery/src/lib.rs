@@ -6,4 +6,4 @@ mod file;
 mod watch;
 
 pub use file::{MAX_FILE_BYTES, ReadError, SourceFile, read};
-pub use watch::{Watch, WatchError};
+pub use watch::Watch;

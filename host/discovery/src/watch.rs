@@ -1,148 +1,174 @@
 //! Word of changed files: manifests and plugins.
+//!
+//! Files are looked at, not watched: a watch of the kernel is tied to one inode, and editors, `git checkout`,
+//! `ConfigMap` mounts and build scripts replace files, links and whole folders.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use notify::event::{Event, EventKind};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
-
 use crate::file::is_manifest;
 
-/// How long changes are gathered: a tool that writes several files means them together.
-const SETTLE: Duration = Duration::from_millis(60);
+/// How often files are looked at; a change is noticed after at most two looks.
+const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Watches folders for changed manifests and plugins.
-///
-/// Folders are watched, not files: editors and `ConfigMap` mounts replace files, and a replaced file takes
-/// its watch with it.
-#[derive(Debug)]
+/// Looks at a set of files and folders, and tells when something about them is different.
+#[derive(Debug, Default)]
 pub struct Watch {
-    watcher: RecommendedWatcher,
-    folders: BTreeSet<PathBuf>,
-    changed: mpsc::Receiver<()>,
+    paths: Vec<PathBuf>,
+    seen: Look,
 }
 
-/// A folder that cannot be watched.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot watch {} for changes: {source}", path.display())]
-pub struct WatchError {
-    path: PathBuf,
-    source: notify::Error,
+/// What the files were like, by path; links are followed.
+type Look = BTreeMap<PathBuf, Option<Mark>>;
+
+/// What tells one content of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 impl Watch {
-    /// Starts with nothing watched.
-    ///
-    /// # Errors
-    /// When the system has no watches left.
-    pub fn new() -> Result<Self, WatchError> {
-        // One waiting note is enough: it says "look again", not what has changed.
-        let (note, changed) = mpsc::channel(1);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if event.as_ref().map_or(true, is_relevant) {
-                // A full channel already says it.
-                let _ = note.try_send(());
-            }
-        })
-        .map_err(|source| WatchError {
-            path: PathBuf::new(),
-            source,
-        })?;
-        Ok(Self {
-            watcher,
-            folders: BTreeSet::new(),
-            changed,
-        })
+    /// Starts with nothing to look at.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Watches exactly what these files and folders need, from now on.
-    ///
-    /// # Errors
-    /// When a folder cannot be watched; the others are.
-    pub fn follow<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) -> Result<(), WatchError> {
-        let wanted: BTreeSet<PathBuf> = paths.into_iter().map(folder_of).collect();
-        for gone in self.folders.difference(&wanted) {
-            // It may be gone from the disk as well.
-            let _ = self.watcher.unwatch(gone);
-        }
-        let mut result = Ok(());
-        self.folders.retain(|folder| wanted.contains(folder));
-        for folder in wanted {
-            if self.folders.contains(&folder) {
-                continue;
-            }
-            match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(self.folders.insert(folder)),
-                Err(source) => result = Err(WatchError { path: folder, source }),
-            }
-        }
-        result
+    /// Looks at exactly these files and folders from now on. Changes that happen after this call are told,
+    /// so call it before the files are read.
+    pub async fn follow(&mut self, paths: Vec<PathBuf>) {
+        self.seen = look(paths.clone()).await;
+        self.paths = paths;
     }
 
-    /// Waits for a change, and until changes have settled. Cancel-safe.
+    /// Waits for a change, and until two looks in a row agree: a tool that writes several files, or one file
+    /// slowly, is let finish. Dropping the future loses nothing.
     pub async fn changed(&mut self) {
-        if self.changed.recv().await.is_none() {
-            // The watcher lives in `self`, so its side of the channel does too.
-            std::future::pending::<()>().await;
+        let mut last = self.seen.clone();
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            let now = look(self.paths.clone()).await;
+            if now == last && now != self.seen {
+                self.seen = now;
+                return;
+            }
+            last = now;
         }
-        tokio::time::sleep(SETTLE).await;
-        while self.changed.try_recv().is_ok() {}
     }
 }
 
-fn is_relevant(event: &Event) -> bool {
-    let is_plugin = |path: &PathBuf| path.extension().is_some_and(|it| it == "wasm");
-    !matches!(event.kind, EventKind::Access(_))
-        && (event.paths.is_empty()
-            || event
-                .paths
-                .iter()
-                .any(|path| is_manifest(path) || is_plugin(path) || is_mount(path)))
+/// Looks at every path, off the calling thread: a file system may be slow.
+async fn look(paths: Vec<PathBuf>) -> Look {
+    let work = tokio::task::spawn_blocking(move || {
+        let mut look = Look::new();
+        for path in paths {
+            if path.is_dir() {
+                look.extend(manifests(&path).map(|path| {
+                    let mark = mark(&path);
+                    (path, mark)
+                }));
+            } else {
+                look.insert(path.clone(), mark(&path));
+            }
+        }
+        look
+    });
+    work.await.unwrap_or_default()
 }
 
-/// A `ConfigMap` mount changes by one renamed link, `..data`.
-fn is_mount(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "..data")
+/// What might be a manifest right inside a folder.
+fn manifests(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| is_manifest(path))
 }
 
-fn folder_of(path: &Path) -> PathBuf {
-    if path.is_dir() {
-        return path.to_owned();
-    }
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
+fn mark(path: &Path) -> Option<Mark> {
+    fs::metadata(path).ok().map(|it| Mark::of(&it))
+}
+
+impl Mark {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
+    /// Follows `path`, lets `act` change something, and says whether that was told.
+    async fn told(path: PathBuf, act: impl FnOnce()) -> bool {
+        let mut watch = Watch::new();
+        watch.follow(vec![path]).await;
+        act();
+        tokio::time::timeout(INTERVAL * 8, watch.changed()).await.is_ok()
+    }
+
     #[tokio::test]
-    async fn a_replaced_file_is_noticed_and_an_unrelated_one_is_not() {
+    async fn files_that_are_written_replaced_or_removed_are_told() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("a.yaml");
+        let file = dir.path().join("a.conf");
         fs::write(&file, "1").unwrap();
-        let mut watch = Watch::new().unwrap();
-        watch.follow([file.as_path()]).unwrap();
-
-        let staged = dir.path().join("a.yaml.tmp");
-        fs::write(&staged, "2").unwrap();
-        fs::rename(&staged, &file).unwrap();
-        tokio::time::timeout(Duration::from_secs(5), watch.changed())
-            .await
-            .expect("the change was not noticed");
-
-        fs::write(dir.path().join("access.log"), "line").unwrap();
-        let quiet = tokio::time::timeout(Duration::from_millis(200), watch.changed()).await;
         assert!(
-            quiet.is_err(),
-            "a log file beside the manifests must not cause a reload"
+            told(file.clone(), || fs::write(&file, "2").unwrap()).await,
+            "written in place"
         );
+        let staged = dir.path().join("staged");
+        fs::write(&staged, "3").unwrap();
+        assert!(
+            told(file.clone(), || fs::rename(&staged, &file).unwrap()).await,
+            "replaced"
+        );
+        assert!(
+            told(file.clone(), || fs::remove_file(&file).unwrap()).await,
+            "removed"
+        );
+        assert!(
+            told(file.clone(), || fs::write(&file, "4").unwrap()).await,
+            "back again"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_replaced_folder_and_the_target_of_a_link_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let [folder, new] = ["folder", "new"].map(|name| dir.path().join(name));
+        for (folder, text) in [(&folder, "old"), (&new, "new")] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("a.yaml"), text).unwrap();
+        }
+        let swap = || {
+            fs::remove_dir_all(&folder).unwrap();
+            fs::rename(&new, &folder).unwrap();
+        };
+        assert!(told(folder.clone(), swap).await, "the folder was replaced");
+        let target = dir.path().join("built.wasm");
+        fs::write(&target, "1").unwrap();
+        let link = dir.path().join("plugin.wasm");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(
+            told(link, || fs::write(&target, "22").unwrap()).await,
+            "the target of the link"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_log_file_beside_the_manifests_is_not_told() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.yaml"), "1").unwrap();
+        let log = dir.path().join("access.log");
+        assert!(!told(dir.path().to_owned(), || fs::write(&log, "line").unwrap()).await);
     }
 }

@@ -92,6 +92,12 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
         self.held = (!bytes.is_empty()).then_some((bytes, 0));
     }
 
+    /// Gives up the rest of the body; an upstream connection in the middle of one is closed.
+    pub(crate) fn discard(&mut self) {
+        self.replace(Bytes::new());
+        self.trailers = None;
+    }
+
     /// Reads the whole body if it has no more than `limit` bytes.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::header;
-use http::{Request, Response, StatusCode, request};
+use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use weir_filter::{
@@ -287,7 +287,20 @@ fn filter_reply(flow: &Flow, reply: Reply) -> Reply {
     reply
 }
 
-fn finish(flow: &Rc<Flow>, body: ResponseBody) -> Response<ResponseBody> {
+/// Hands the response over. A filter may have given a body, or a status that has none, to a message that
+/// cannot carry one: then neither the body nor its length is sent (RFC 9110 §8.6).
+fn finish(flow: &Rc<Flow>, mut body: ResponseBody) -> Response<ResponseBody> {
+    let bodiless = flow.with(|exchange| {
+        let status = exchange.response.status;
+        let none = status.is_some_and(|it| it == StatusCode::NO_CONTENT || it.is_informational());
+        if none {
+            exchange.response.headers.remove(header::CONTENT_LENGTH);
+        }
+        none || status == Some(StatusCode::NOT_MODIFIED) || exchange.request.method == Method::HEAD
+    });
+    if bodiless && !body.is_end_stream() {
+        body.discard();
+    }
     let keep = !flow.skips(Phases::LOG | Phases::RESPONSE_BODY);
     let mut response = Response::new(body);
     flow.with(|exchange| {

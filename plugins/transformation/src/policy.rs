@@ -70,12 +70,16 @@ impl Transform {
     pub(crate) fn compile(config: &config::Transform, side: &str) -> Result<Self, String> {
         let mut engine = Engine::new();
         let headers = |engine: &mut Engine, list: &[config::Header], field: &str| {
-            let compile = |header: &config::Header| {
+            // A template's name is its identity: two entries may be for one header.
+            let compile = |(index, header): (usize, &config::Header)| {
                 let name = header_name(&header.name, side, field)?;
-                let template = engine.compile(format!("{side}.{field}[{name}]"), &header.value)?;
+                let template = engine.compile(format!("{side}.{field}[{index}] ({name})"), &header.value)?;
                 Ok((name, template))
             };
-            list.iter().map(compile).collect::<Result<Vec<_>, String>>()
+            list.iter()
+                .enumerate()
+                .map(compile)
+                .collect::<Result<Vec<_>, String>>()
         };
         let set = headers(&mut engine, &config.set, "set")?;
         let add = headers(&mut engine, &config.add, "add")?;
@@ -88,14 +92,18 @@ impl Transform {
         let body = text
             .map(|text| engine.compile(format!("{side}.body"), text))
             .transpose()?;
-        let metadata = |item: &config::Metadata| {
-            let name = format!("{side}.dynamicMetadata[{}:{}]", item.namespace, item.key);
+        let metadata = |(index, item): (usize, &config::Metadata)| {
+            let name = format!(
+                "{side}.dynamicMetadata[{index}] ({}:{})",
+                item.namespace, item.key
+            );
             let template = engine.compile(name, &item.value.string_value)?;
             Ok((item.namespace.clone(), item.key.clone(), template))
         };
         let metadata = config
             .dynamic_metadata
             .iter()
+            .enumerate()
             .map(metadata)
             .collect::<Result<_, String>>()?;
         let parse_as = config.body.as_ref().map_or(ParseAs::None, |body| body.parse_as);

@@ -85,7 +85,8 @@ fn describe(schema: &Value, error: &ValidationError<'_>) -> Vec<(String, String)
                 ),
             )]
         }
-        _ => vec![(at, error.to_string())],
+        // Masked: the value itself may be half the file.
+        _ => vec![(at, error.masked().to_string())],
     }
 }
 

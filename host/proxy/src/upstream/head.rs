@@ -52,6 +52,7 @@ pub(super) fn parse(
         &mut storage,
     );
     let length = match parsed {
+        Ok(httparse::Status::Complete(length)) if length > MAX_HEAD => return Err(Malformed::HeadTooLarge),
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) if buffer.len() > MAX_HEAD => return Err(Malformed::HeadTooLarge),
         Ok(httparse::Status::Partial) => return Ok(None),

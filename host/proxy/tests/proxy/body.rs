@@ -180,3 +180,44 @@ fn trailers_pass_with_and_without_filters() {
         );
     }
 }
+
+#[test]
+fn a_message_that_cannot_carry_a_body_gets_none_from_a_filter() {
+    let origin = Origin::answering(|request| match request.line.as_str() {
+        "HEAD / HTTP/1.1" => "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n",
+        _ => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+    });
+    let filling = Native {
+        response_head: Some(planned(whole(100, Oversize::Reject))),
+        response_body: Some(Box::new(|exchange, _, _| {
+            exchange.stage_body("a body".into());
+            if exchange.request.path_and_query() == "/204" {
+                exchange.response.status = Some(StatusCode::NO_CONTENT);
+            }
+            Ok(BodyAction::Next)
+        })),
+        ..Native::default()
+    };
+    let proxy = Proxy::start(Setup::to(origin.address).filter(filling));
+    let mut client = proxy.client();
+    let head = client.exchange("HEAD / HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert_eq!(
+        (head.status(), head.header("content-length")),
+        (200, None),
+        "not the length that a GET would have"
+    );
+    let none = client.get("/204", "");
+    assert_eq!(
+        (
+            none.status(),
+            none.header("content-length"),
+            none.header("transfer-encoding")
+        ),
+        (204, None, None)
+    );
+    assert_eq!(
+        client.get("/", "").text(),
+        "a body",
+        "the connection is still in order"
+    );
+}
