@@ -4,6 +4,7 @@
 mod args;
 mod chain;
 mod manifest;
+mod plugins;
 mod report;
 mod run;
 mod status;

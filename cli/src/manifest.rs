@@ -1,5 +1,6 @@
 //! From paths to translated objects, for every command that reads manifests.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use weir_discovery::ReadError;
@@ -10,6 +11,8 @@ pub(crate) struct Translated {
     pub(crate) output: Output,
     /// Things worth knowing that are no mistakes.
     pub(crate) notices: Vec<Diagnostic>,
+    /// Where each object was defined, as `file:line`, by `Kind namespace/name`.
+    pub(crate) places: BTreeMap<String, String>,
 }
 
 /// Reads, parses and translates.
@@ -39,6 +42,7 @@ pub(crate) fn translate(paths: &[PathBuf]) -> Result<Translated, Vec<String>> {
     Ok(Translated {
         output,
         notices: parsed.diagnostics,
+        places: parsed.places,
     })
 }
 

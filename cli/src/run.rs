@@ -3,10 +3,8 @@
 mod live;
 mod transition;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +16,9 @@ use tracing_subscriber::EnvFilter;
 use weir_discovery::Watch;
 use weir_gateway::{FileSinks, admin};
 use weir_proxy::FleetConfig;
-use weir_runtime::{EngineConfig, Runtime, RuntimeConfig};
 
-use crate::args::{LogFormat, Run, WasmPool};
-use crate::report;
+use crate::args::{LogFormat, Run};
+use crate::{plugins, report};
 use live::Live;
 
 pub(crate) fn run(options: &Run, log: LogFormat) -> anyhow::Result<ExitCode> {
@@ -48,7 +45,16 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
 
     let mut watch = Watch::new();
     let grace = Duration::from_secs(options.grace.into());
-    let mut live = Live::new(runtime(options)?, fleet(options), grace, view);
+    let mut live = Live::new(
+        plugins::runtime(
+            options.cache_dir.as_deref(),
+            options.wasm_pool,
+            Arc::new(FileSinks::default()),
+        )?,
+        fleet(options),
+        grace,
+        view,
+    );
     let first = tokio::select! {
         first = follow(&mut watch, &mut live, options) => first,
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
@@ -100,37 +106,6 @@ async fn follow(watch: &mut Watch, live: &mut Live, options: &Run) -> Result<(),
         watch.follow(all(live)).await;
     }
     outcome
-}
-
-fn runtime(options: &Run) -> anyhow::Result<Arc<Runtime>> {
-    let config = RuntimeConfig {
-        engine: match options.wasm_pool {
-            WasmPool::Default => EngineConfig::default(),
-            WasmPool::Small => EngineConfig::small(),
-        },
-        cache_dir: options.cache_dir.clone().or_else(default_cache_dir),
-        sinks: Arc::new(FileSinks::default()),
-        environment: Arc::new(
-            std::env::vars_os()
-                .filter_map(text_pair)
-                .collect::<HashMap<_, _>>(),
-        ),
-    };
-    Ok(Arc::new(Runtime::new(config)?))
-}
-
-fn text_pair((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
-    Some((name.into_string().ok()?, value.into_string().ok()?))
-}
-
-fn default_cache_dir() -> Option<PathBuf> {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
-    Some(cache.join("weir"))
 }
 
 fn fleet(options: &Run) -> FleetConfig {

@@ -1,12 +1,14 @@
 //! `weir validate`: every mistake of every object, before anything runs.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use weir_gateway::{NoSinks, Subject, check};
 use weir_translate::ObjectStatus;
 
-use crate::args::Manifests;
+use crate::args::{Manifests, WasmPool};
 use crate::manifest::{self, Translated};
-use crate::report;
+use crate::{plugins, report};
 
 pub(crate) fn run(options: &Manifests) -> anyhow::Result<ExitCode> {
     let problems = match manifest::translate(&options.paths) {
@@ -14,7 +16,7 @@ pub(crate) fn run(options: &Manifests) -> anyhow::Result<ExitCode> {
             for notice in &translated.notices {
                 report::note(&notice.to_string());
             }
-            problems(&translated)
+            problems(&translated)?
         }
         Err(problems) => problems,
     };
@@ -37,18 +39,62 @@ pub(crate) fn run(options: &Manifests) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Conditions that say no, and documents that do not lower.
-fn problems(translated: &Translated) -> Vec<String> {
-    let conditions = translated.output.statuses.iter().flat_map(|it| refusals(it, &[]));
-    let lowering = translated.output.documents.iter().flat_map(|document| {
-        let diagnostics = weir_config::lower(document).err().unwrap_or_default();
-        diagnostics
-            .into_iter()
-            .map(|it| format!("Gateway {}: {it}", document.gateway))
-    });
-    let mut problems: Vec<String> = conditions.chain(lowering).collect();
+/// Conditions that say no, documents that do not lower, and plugins that do not load or refuse their
+/// configuration.
+fn problems(translated: &Translated) -> anyhow::Result<Vec<String>> {
+    let place = |object: &str| {
+        translated
+            .places
+            .get(object)
+            .map(|at| format!("{at}: error: "))
+            .unwrap_or_default()
+    };
+    let mut problems = Vec::new();
+    for status in &translated.output.statuses {
+        let at = place(&status.object());
+        problems.extend(refusals(status, &[]).into_iter().map(|it| format!("{at}{it}")));
+    }
+    // Started only when there are plugins to load.
+    let mut started = None;
+    for document in &translated.output.documents {
+        let gateway = format!("Gateway {}", document.gateway);
+        match weir_config::lower(document) {
+            Err(diagnostics) => {
+                problems.extend(
+                    diagnostics
+                        .iter()
+                        .map(|it| format!("{}{gateway}: {it}", place(&gateway))),
+                );
+            }
+            Ok(snapshot) if snapshot.plugins.is_empty() => {}
+            Ok(snapshot) => {
+                let runtime = match started.take() {
+                    Some(runtime) => runtime,
+                    None => plugins::runtime(None, WasmPool::Small, Arc::new(NoSinks))?,
+                };
+                let failures = check(&snapshot, &runtime, &plugins::builtins())
+                    .err()
+                    .unwrap_or_default();
+                problems.extend(
+                    failures
+                        .iter()
+                        .map(|it| format!("{}{it}", place(&blamed(&it.subject)))),
+                );
+                started = Some(runtime);
+            }
+        }
+    }
     problems.dedup();
-    problems
+    Ok(problems)
+}
+
+/// The object that a failure is about.
+fn blamed(subject: &Subject) -> String {
+    match subject {
+        Subject::Plugin(name) => format!("Plugin {name}"),
+        Subject::Filter { origin, .. } => origin.first().cloned().unwrap_or_default(),
+        Subject::Listener(address) => address.to_string(),
+    }
 }
 
 /// What an object's conditions complain of, except those of some types.

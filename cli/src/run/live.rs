@@ -17,9 +17,9 @@ use weir_runtime::Runtime;
 use weir_translate::ObjectStatus;
 
 use super::transition::Transitions;
-use crate::manifest;
 use crate::status::{GatewayReport, StatusReport};
 use crate::validate::refusals;
+use crate::{manifest, plugins};
 
 /// Everything that runs, and what is known about it.
 pub(super) struct Live {
@@ -51,13 +51,9 @@ impl Live {
         grace: Duration,
         view: watch::Sender<View>,
     ) -> Self {
-        let builtins = weir_plugins::BUILTINS
-            .iter()
-            .map(|it| (it.name, it.component))
-            .collect();
         Self {
             runtime,
-            builtins: Arc::new(builtins),
+            builtins: plugins::builtins(),
             fleet,
             gateways: BTreeMap::new(),
             plugin_files: Vec::new(),

@@ -4,12 +4,13 @@ use crate::harness::{Folder, gateway, output, policy, route};
 
 fn folder() -> Folder {
     let origin = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    Folder::new(&(gateway(8080) + &route("a", "/a", origin) + &policy("a", "{x: 1}", "stage: authn")))
+    Folder::new(&(gateway(8080) + &route("a", "/a", origin) + &policy("a", "one", "stage: authn")))
 }
 
 #[test]
 fn validate_says_so_when_everything_is_well() {
     let folder = folder();
+    folder.plugin("a.wasm", "headers");
     let (code, stdout, stderr) = output(&["validate", folder.path()]);
     assert_eq!((code, stdout.as_str()), (Some(0), "valid\n"), "{stderr}");
 }
@@ -72,4 +73,22 @@ fn help_is_enough_to_start() {
     ] {
         assert!(stdout.contains(part), "{part}: {stdout}");
     }
+}
+
+#[test]
+fn validate_loads_plugins_and_gives_them_their_configuration() {
+    let folder = folder();
+    let check = |expect: &str| {
+        let (code, stdout, _) = output(&["validate", folder.path()]);
+        assert_eq!(code, Some(1));
+        assert!(
+            stdout.contains(expect) && stdout.contains("gateway.yaml:"),
+            "{expect}: {stdout}"
+        );
+    };
+    check("cannot read");
+    folder.write("a.wasm", b"junk");
+    check("not WebAssembly");
+    folder.plugin("a.wasm", "refuses");
+    check("filter PluginPolicy/default/a");
 }

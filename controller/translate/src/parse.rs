@@ -52,6 +52,8 @@ pub struct Parsed {
     pub objects: Vec<Object>,
     /// What is wrong or left out.
     pub diagnostics: Vec<Diagnostic>,
+    /// Where each object was defined, as `file:line`, by `Kind namespace/name`.
+    pub places: BTreeMap<String, String>,
 }
 
 impl Parsed {
@@ -192,6 +194,7 @@ impl Parser {
             self.defects(file, node, &name, vec![("metadata.name".to_owned(), message)]);
             return;
         }
+        self.parsed.places.insert(format!("{kind} {path}"), here.clone());
         self.seen.insert((kind, path), here);
         let defects = rule::check(&object);
         if !defects.is_empty() {

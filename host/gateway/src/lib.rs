@@ -4,12 +4,12 @@
 //! The only place where proxy and runtime meet, through `weir-filter`. It decides nothing about requests.
 
 pub mod admin;
-mod apply;
+mod failure;
 mod gateway;
 mod prepare;
 mod sink;
 
-pub use apply::{Failure, Subject};
+pub use failure::{Failure, Subject};
 pub use gateway::Gateway;
-pub use prepare::Builtins;
-pub use sink::FileSinks;
+pub use prepare::{Builtins, check};
+pub use sink::{FileSinks, NoSinks};

@@ -55,6 +55,15 @@ impl fmt::Debug for Prepared {
     }
 }
 
+/// Loads and configures everything a snapshot names, and throws it away: what a gateway would refuse, before
+/// one runs. Blocks.
+///
+/// # Errors
+/// Everything that failed.
+pub fn check(snapshot: &Snapshot, runtime: &Runtime, builtins: &Builtins) -> Result<(), Vec<Failure>> {
+    prepare(snapshot, runtime, builtins, &Prepared::default()).map(drop)
+}
+
 /// Loads and configures everything a snapshot names.
 ///
 /// # Errors

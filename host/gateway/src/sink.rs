@@ -35,6 +35,22 @@ impl SinkOpener for FileSinks {
     }
 }
 
+/// Opens nothing and keeps nothing: for checking a configuration without running it.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSinks;
+
+impl SinkOpener for NoSinks {
+    fn open(&self, _path: &str) -> io::Result<Arc<dyn Sink>> {
+        Ok(Arc::new(Self))
+    }
+}
+
+impl Sink for NoSinks {
+    fn write(&self, _record: &[u8]) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
 /// One output.
 #[derive(Debug)]
 struct FileSink {

@@ -7,6 +7,9 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 use weir_crds::Kind;
 
+/// The longest message of the schema library that is passed on as it is.
+const MAX_MESSAGE: usize = 200;
+
 /// The schemas used so far.
 #[derive(Default)]
 pub(super) struct Schemas(BTreeMap<Kind, Option<(Value, Validator)>>);
@@ -85,8 +88,16 @@ fn describe(schema: &Value, error: &ValidationError<'_>) -> Vec<(String, String)
                 ),
             )]
         }
-        // Masked: the value itself may be half the file.
-        _ => vec![(at, error.masked().to_string())],
+        _ => {
+            let whole = error.to_string();
+            // The value itself may be half the file.
+            let message = if whole.len() > MAX_MESSAGE {
+                error.masked().to_string()
+            } else {
+                whole
+            };
+            vec![(at, message)]
+        }
     }
 }
 

@@ -180,7 +180,7 @@ fn a_body_that_stalls_ends_its_connection() {
 fn an_early_response_to_a_large_upload_arrives() {
     let origin = Origin::raw(|stream| {
         let mut head = [0; 64];
-        stream.read(&mut head)?;
+        stream.read_exact(&mut head)?;
         stream
             .write_all(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig")
     });

@@ -231,3 +231,14 @@ fn a_bad_configuration_is_refused_by_name() {
     check(r#"{"append": []}"#, "unknown field `append`");
     check(r#"{"body": {"parseAs": "asJson"}}"#, "unknown variant `asJson`");
 }
+
+#[test]
+fn two_entries_for_one_header_keep_their_own_templates() {
+    let outcome = evaluate(
+        r#"{"add": [{"name": "x-a", "value": "1"}, {"name": "X-A", "value": "2"}]}"#,
+        "",
+    )
+    .unwrap();
+    let append = |value: &str| Edit::Append("x-a".to_owned(), value.to_owned());
+    assert_eq!(outcome.edits, [append("1"), append("2")]);
+}
