@@ -182,7 +182,7 @@ fn a_header_that_fails_is_left_out_and_the_others_are_not() {
         outcome
             .errors
             .iter()
-            .any(|error| error.starts_with("request.set[a]: ")),
+            .any(|error| error.starts_with("request.set[0] (a): ")),
         "{:?}",
         outcome.errors
     );
@@ -221,7 +221,7 @@ fn a_bad_configuration_is_refused_by_name() {
     };
     check(
         r#"{"set": [{"name": "x-a", "value": "{{ oops"}]}"#,
-        "request.set[x-a]: ",
+        "request.set[0] (x-a): ",
     );
     check(r#"{"body": {"value": "{% if %}"}}"#, "request.body: ");
     check(
