@@ -255,7 +255,8 @@ impl Live {
                         status.set_condition("Programmed", false, "LoadFailed", &blame);
                     }
                     Subject::Filter { origin, .. } if origin.contains(&status.object()) => {
-                        status.set_ancestor_conditions("Programmed", false, "Invalid", &blame);
+                        status.set_ancestor_conditions("Accepted", false, "Invalid", &blame);
+                        status.set_ancestor_conditions("Attached", false, "Pending", &blame);
                     }
                     Subject::Listener(address) if status.kind == "Gateway" && name == document.gateway => {
                         unusable(status, document, *address, &blame);
