@@ -83,7 +83,7 @@ async fn follow_changes(watch: &mut Watch, live: &mut Live, options: &Run) -> In
     loop {
         watch.changed().await;
         for problem in follow(watch, live, options).await.err().unwrap_or_default() {
-            tracing::error!("not live, the last good configuration stays: {problem}");
+            tracing::error!("not live, what was good last stays: {problem}");
         }
     }
 }

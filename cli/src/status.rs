@@ -65,7 +65,11 @@ fn text(status: &StatusReport) -> String {
         ));
     }
     if !status.problems.is_empty() {
-        text.push_str("\nThe newest configuration is not live; the last good one stays:\n");
+        let kept = match status.gateways.iter().any(|it| it.revision.is_some()) {
+            true => "the last good one stays",
+            false => "nothing is served",
+        };
+        text.push_str(&format!("\nThe newest configuration is not live; {kept}:\n"));
         text.extend(status.problems.iter().map(|problem| format!("  {problem}\n")));
     }
     text.push('\n');

@@ -67,7 +67,7 @@ fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     })?;
     stages.run(
         "weir",
-        "compiling the gateway in release (a minute or more the first time)",
+        "compiling the gateway in release (the first time it takes minutes: 4 on a fast machine, 10 on two slow cores)",
         || workspace.build_weir().map(|_| Outcome::Done),
     )?;
     Ok(workspace.target.join("release/weir"))

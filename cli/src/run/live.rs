@@ -86,7 +86,8 @@ impl Live {
                     problems.extend(self.apply(document).await);
                 }
                 if translated.output.documents.is_empty() {
-                    problems.push("no Gateway here can be programmed".to_owned());
+                    problems
+                        .push("no Gateway of weir.dev/gateway-controller here can be programmed".to_owned());
                 }
                 self.complain();
             }
