@@ -2,7 +2,7 @@
 
 use weir_harness::Origin;
 
-use crate::harness::{Folder, Weir, free_port, gateway, policy, route};
+use crate::harness::{DEADLINE, Folder, Weir, free_port, gateway, policy, route};
 
 #[test]
 fn a_trap_a_loop_and_a_memory_bomb_each_cost_exactly_their_own_request() {
@@ -14,7 +14,9 @@ fn a_trap_a_loop_and_a_memory_bomb_each_cost_exactly_their_own_request() {
         for (mode, name) in [("Closed", "closed"), ("Open", "open")] {
             let name = format!("{}-{name}", guest.replace('_', "-"));
             manifests += &route(&name, &format!("/{name}"), origin.address);
-            manifests += &policy(&name, "request-head", &format!("failureMode: {mode}"));
+            let policy = policy(&name, "request-head", &format!("failureMode: {mode}"));
+            let deadline = if guest == "spin" { "50ms" } else { DEADLINE };
+            manifests += &policy.replace(DEADLINE, deadline);
         }
     }
     let folder = Folder::new(&manifests);

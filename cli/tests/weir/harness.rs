@@ -231,6 +231,9 @@ spec:
     )
 }
 
+/// The deadline of test plugins. It is wall time, and tests share a busy machine.
+pub(crate) const DEADLINE: &str = "10s";
+
 /// A plugin from `<name>.wasm`, and its policy on the route of that name.
 pub(crate) fn policy(name: &str, config: &str, more: &str) -> String {
     format!(
@@ -238,7 +241,7 @@ pub(crate) fn policy(name: &str, config: &str, more: &str) -> String {
 apiVersion: weir.dev/v1alpha1
 kind: Plugin
 metadata: {{name: {name}}}
-spec: {{source: {{file: {{path: {name}.wasm}}}}}}
+spec: {{source: {{file: {{path: {name}.wasm}}}}, limits: {{deadline: {DEADLINE}}}}}
 ---
 apiVersion: weir.dev/v1alpha1
 kind: PluginPolicy
