@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use weir_runtime::{Sink, SinkError, SinkOpener};
@@ -16,21 +16,22 @@ const QUEUE: usize = 16 * 1024;
 /// The largest record.
 const MAX_RECORD: usize = 64 * 1024;
 
-/// Opens each path once, for all filters that write to it.
+/// Opens each path once, for all filters that write to it. A sink that nobody uses any more is closed at the next
+/// opening, or with this: closing waits for its writer, which no worker may.
 #[derive(Debug, Default)]
 pub struct FileSinks {
-    open: Mutex<HashMap<String, Weak<FileSink>>>,
+    open: Mutex<HashMap<String, Arc<FileSink>>>,
 }
 
 impl SinkOpener for FileSinks {
     fn open(&self, path: &str) -> io::Result<Arc<dyn Sink>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sink) = open.get(path).and_then(Weak::upgrade) {
-            return Ok(sink);
+        open.retain(|known, sink| known == path || Arc::strong_count(sink) > 1);
+        if let Some(sink) = open.get(path) {
+            return Ok(Arc::clone(sink) as Arc<dyn Sink>);
         }
         let sink = Arc::new(FileSink::open(path)?);
-        open.retain(|_, sink| sink.strong_count() > 0);
-        open.insert(path.to_owned(), Arc::downgrade(&sink));
+        open.insert(path.to_owned(), Arc::clone(&sink));
         Ok(sink)
     }
 }
@@ -145,7 +146,7 @@ mod tests {
         for n in 0..1000 {
             sink.write(format!("{n}\n").as_bytes()).unwrap();
         }
-        drop(sink);
+        drop((sink, sinks));
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.lines().map(|line| line.parse::<u32>().unwrap()).eq(0..1000));
     }
