@@ -44,6 +44,7 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
     let admin = tokio::spawn(admin::serve(admin_socket, shown));
 
     let mut watch = Watch::new();
+    watch.follow(options.manifests.paths.clone()).await;
     let grace = Duration::from_secs(options.grace.into());
     let mut live = Live::new(
         plugins::runtime(
@@ -90,21 +91,9 @@ async fn follow_changes(watch: &mut Watch, live: &mut Live, options: &Run) -> In
 
 /// Applies what the files say now, and looks at all that it names from then on.
 async fn follow(watch: &mut Watch, live: &mut Live, options: &Run) -> Result<(), Vec<String>> {
-    let paths = &options.manifests.paths;
-    let all = |live: &Live| {
-        paths
-            .iter()
-            .chain(live.plugin_files())
-            .cloned()
-            .collect::<Vec<_>>()
-    };
-    // Before anything is read: a change in between is a change after.
-    let before = all(live);
-    watch.follow(before.clone()).await;
-    let outcome = live.reload(paths).await;
-    if all(live) != before {
-        watch.follow(all(live)).await;
-    }
+    let outcome = live.reload(&options.manifests.paths).await;
+    let named = options.manifests.paths.iter().chain(live.plugin_files());
+    watch.follow(named.cloned().collect()).await;
     outcome
 }
 

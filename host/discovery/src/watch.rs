@@ -40,10 +40,13 @@ impl Watch {
         Self::default()
     }
 
-    /// Looks at exactly these files and folders from now on. Changes that happen after this call are told,
-    /// so call it before the files are read.
+    /// Looks at exactly these files and folders from now on. Changes that happen after the first call are
+    /// told, so make it before the files are read. A later call forgets nothing that was seen: another set of
+    /// files is itself a change, told once, which covers what happened to the new ones before they were followed.
     pub async fn follow(&mut self, paths: Vec<PathBuf>) {
-        self.seen = look(paths.clone()).await;
+        if self.paths.is_empty() {
+            self.seen = look(paths.clone()).await;
+        }
         self.paths = paths;
     }
 
@@ -162,6 +165,19 @@ mod tests {
             told(link, || fs::write(&target, "22").unwrap()).await,
             "the target of the link"
         );
+    }
+
+    #[tokio::test]
+    async fn a_change_is_not_lost_when_more_files_are_followed_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let [manifest, plugin] = ["a.yaml", "p.wasm"].map(|name| dir.path().join(name));
+        fs::write(&manifest, "1").unwrap();
+        fs::write(&plugin, "1").unwrap();
+        let mut watch = Watch::new();
+        watch.follow(vec![manifest.clone()]).await;
+        fs::write(&manifest, "22").unwrap();
+        watch.follow(vec![manifest, plugin]).await;
+        assert!(tokio::time::timeout(INTERVAL * 8, watch.changed()).await.is_ok());
     }
 
     #[tokio::test]
