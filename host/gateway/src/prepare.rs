@@ -1,6 +1,7 @@
 //! From a snapshot's plugins and filters to ready ones. Blocks: file reads and compilation belong on a
 //! blocking thread, never on a worker.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
@@ -135,10 +136,10 @@ fn load(
     builtins: &Builtins,
     previous: &Prepared,
 ) -> Result<(ContentDigest, Arc<LoadedPlugin>), String> {
-    let bytes = match &plugin.source {
+    let bytes: Cow<'_, [u8]> = match &plugin.source {
         PluginSource::Builtin(name) => builtins
             .get(name.as_str())
-            .map(|bytes| bytes.to_vec())
+            .map(|bytes| Cow::Borrowed(*bytes))
             .ok_or_else(|| {
                 format!(
                     "plugin {}: no built-in {name:?}; there are {}",
@@ -147,6 +148,7 @@ fn load(
                 )
             })?,
         PluginSource::File(path) => read(path)
+            .map(Cow::Owned)
             .map_err(|error| format!("plugin {}: cannot read {}: {error}", plugin.name, path.display()))?,
     };
     let digest: ContentDigest = Sha256::digest(&bytes).into();

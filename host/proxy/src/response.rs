@@ -42,7 +42,7 @@ pub(crate) fn for_upstream(exchange: &mut Exchange, error: &UpstreamError) -> Re
     for_reason(exchange, error.reason(), Some(error.to_string()))
 }
 
-/// Makes the reply for a filter's interruption of a body, `after` it was staged.
+/// Makes the reply for a filter that ended the exchange from a body phase.
 pub(crate) fn for_interruption(exchange: &mut Exchange, interruption: Interruption) -> Reply {
     match interruption {
         Interruption::Reply(reply) => {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use wasmtime::Store;
 use weir_filter::{BodyAction, Exchange, Filter, FilterError, HeadAction, Phases};
 
-use crate::instance::{Fault, Use, body_action, head_action};
+use crate::bindings::guest::Guest;
+use crate::instance::{Fault, State, Use, body_action, head_action};
 use crate::plugin::Code;
 
 /// One configured use of a loaded plugin. Dropping it makes the instances forget its configuration.
@@ -19,6 +21,17 @@ pub(crate) struct ComponentFilter {
 impl ComponentFilter {
     pub(crate) const fn new(code: Arc<Code>, used: Arc<Use>, phases: Phases) -> Self {
         Self { code, used, phases }
+    }
+
+    /// Runs one phase; a fault becomes this filter's error.
+    fn call<R>(
+        &self,
+        exchange: &mut Exchange,
+        phase: impl FnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<R>,
+    ) -> Result<R, FilterError> {
+        self.code
+            .call(&self.used, exchange, phase)
+            .map_err(|fault| self.error(fault))
     }
 
     #[cold]
@@ -41,12 +54,10 @@ impl Filter for ComponentFilter {
     }
 
     fn on_request_head(&self, exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
-        self.code
-            .call(&self.used, exchange, |guest, store| {
-                guest.call_on_request_head(store, self.used.slot)
-            })
-            .map(|action| head_action(action, self.used.body))
-            .map_err(|fault| self.error(fault))
+        let action = self.call(exchange, |guest, store| {
+            guest.call_on_request_head(store, self.used.slot)
+        })?;
+        Ok(head_action(action, self.used.body))
     }
 
     fn on_request_body(
@@ -55,21 +66,17 @@ impl Filter for ComponentFilter {
         chunk: &Bytes,
         end: bool,
     ) -> Result<BodyAction, FilterError> {
-        self.code
-            .call(&self.used, exchange, |guest, store| {
-                guest.call_on_request_body(store, self.used.slot, chunk, end)
-            })
-            .map(body_action)
-            .map_err(|fault| self.error(fault))
+        self.call(exchange, |guest, store| {
+            guest.call_on_request_body(store, self.used.slot, chunk, end)
+        })
+        .map(body_action)
     }
 
     fn on_response_head(&self, exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
-        self.code
-            .call(&self.used, exchange, |guest, store| {
-                guest.call_on_response_head(store, self.used.slot)
-            })
-            .map(|action| head_action(action, self.used.body))
-            .map_err(|fault| self.error(fault))
+        let action = self.call(exchange, |guest, store| {
+            guest.call_on_response_head(store, self.used.slot)
+        })?;
+        Ok(head_action(action, self.used.body))
     }
 
     fn on_response_body(
@@ -78,20 +85,14 @@ impl Filter for ComponentFilter {
         chunk: &Bytes,
         end: bool,
     ) -> Result<BodyAction, FilterError> {
-        self.code
-            .call(&self.used, exchange, |guest, store| {
-                guest.call_on_response_body(store, self.used.slot, chunk, end)
-            })
-            .map(body_action)
-            .map_err(|fault| self.error(fault))
+        self.call(exchange, |guest, store| {
+            guest.call_on_response_body(store, self.used.slot, chunk, end)
+        })
+        .map(body_action)
     }
 
     fn on_log(&self, exchange: &mut Exchange) -> Result<(), FilterError> {
-        self.code
-            .call(&self.used, exchange, |guest, store| {
-                guest.call_on_log(store, self.used.slot)
-            })
-            .map_err(|fault| self.error(fault))
+        self.call(exchange, |guest, store| guest.call_on_log(store, self.used.slot))
     }
 }
 
