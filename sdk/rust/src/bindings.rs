@@ -221,6 +221,53 @@ pub mod weir {
           f.debug_struct("Manifest").field("phases", &self.phases).field("affinity", &self.affinity).finish()
         }
       }
+      /// What follows an event of a connection.
+      #[repr(u8)]
+      #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+      pub enum ConnectionAction {
+        /// Go on: pass the bytes, or the staged replacement, on.
+        Next,
+        /// Close the connection, both ways.
+        Close,
+      }
+      impl ::core::fmt::Debug for ConnectionAction {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          match self {
+            ConnectionAction::Next => {
+              f.debug_tuple("ConnectionAction::Next").finish()
+            }
+            ConnectionAction::Close => {
+              f.debug_tuple("ConnectionAction::Close").finish()
+            }
+          }
+        }
+      }
+
+      impl ConnectionAction{
+        #[doc(hidden)]
+        pub unsafe fn _lift(val: u8) -> ConnectionAction{
+          if !cfg!(debug_assertions) {
+            return unsafe { ::core::mem::transmute(val) };
+          }
+
+          match val {
+            0 => ConnectionAction::Next,
+            1 => ConnectionAction::Close,
+
+            _ => panic!("invalid enum discriminant"),
+          }
+        }
+      }
+
+      ::wit_bindgen::rt::bitflags::bitflags! {
+        /// The events of a connection that a filter wants besides its opening.
+        #[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Clone, Copy)]
+        pub struct ConnectionEvents: u8 {
+          const DOWNSTREAM_DATA = 1 << 0;
+          const UPSTREAM_DATA = 1 << 1;
+          const CLOSE = 1 << 2;
+        }
+      }
 
     }
 
@@ -996,6 +1043,551 @@ pub mod weir {
 
           #[cfg(target_arch = "wasm32")]
           #[link(wasm_import_module = "weir:policy/response@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "set-headers"]
+            fn wit_import4(_: *mut u8, _: usize, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import4(_: *mut u8, _: usize, ) { unreachable!() }
+          wit_import4(result3, len3);
+        }
+      }
+
+    }
+
+    /// The trailer fields of the request. Empty before its trailers phase; edits after that phase are ignored.
+    /// The functions are those of `request`, without the names that stand for other parts of a head.
+    #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+    pub mod request_trailers {
+      #[used]
+      #[doc(hidden)]
+      static __FORCE_SECTION_REF: fn() =
+      super::super::super::__link_custom_section_describing_imports;
+      
+      use super::super::super::_rt;
+      pub type Field = super::super::super::weir::policy::types::Field;
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn header(name: &str,) -> ::core::option::Option<_rt::Vec::<u8>>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 3*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 3*::core::mem::size_of::<*const u8>()]);
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/request-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "header"]
+            fn wit_import2(_: *mut u8, _: usize, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8, ) { unreachable!() }
+          wit_import2(ptr0.cast_mut(), len0, ptr1);
+          let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+          let result7 = match l3 {
+            0 => None,
+            1 => {
+              let e = {
+                let l4 = *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                let l5 = *ptr1.add(2*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                let len6 = l5;
+
+                <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6))
+              };
+              Some(e)
+            }
+            _ => _rt::invalid_enum_discriminant(),
+          };
+          result7
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn header_values(name: &str,) -> _rt::Vec::<_rt::Vec::<u8>>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 2*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2*::core::mem::size_of::<*const u8>()]);
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/request-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "header-values"]
+            fn wit_import2(_: *mut u8, _: usize, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8, ) { unreachable!() }
+          wit_import2(ptr0.cast_mut(), len0, ptr1);
+          let l3 = *ptr1.add(0).cast::<*mut u8>();
+          let l4 = *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+          let base8 = l3;
+          let len8 = l4;
+          let mut result8 = _rt::Vec::with_capacity(len8);
+          for i in 0..len8 {
+            let base = base8.add(i * (2*::core::mem::size_of::<*const u8>()));
+            let e8 = {
+              let l5 = *base.add(0).cast::<*mut u8>();
+              let l6 = *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+              let len7 = l6;
+
+              <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l5.cast(), len7, len7))
+            };
+            result8.push(e8);
+          }
+          _rt::cabi_dealloc(base8, len8 * (2*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>());
+          let result9 = result8;
+          result9
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn has_header(name: &str,) -> bool{
+        unsafe {
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/request-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "has-header"]
+            fn wit_import1(_: *mut u8, _: usize, ) -> i32;
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import1(_: *mut u8, _: usize, ) -> i32 { unreachable!() }
+          let ret = wit_import1(ptr0.cast_mut(), len0);
+          _rt::bool_lift(ret as u8)
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn header_is(name: &str,value: &str,) -> bool{
+        unsafe {
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let vec1 = value;
+          let ptr1 = vec1.as_ptr().cast::<u8>();
+          let len1 = vec1.len();
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/request-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "header-is"]
+            fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, ) -> i32;
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, ) -> i32 { unreachable!() }
+          let ret = wit_import2(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1);
+          _rt::bool_lift(ret as u8)
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn headers_block() -> _rt::Vec::<u8>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 2*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2*::core::mem::size_of::<*const u8>()]);
+          let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/request-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "headers-block"]
+            fn wit_import1(_: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import1(_: *mut u8, ) { unreachable!() }
+          wit_import1(ptr0);
+          let l2 = *ptr0.add(0).cast::<*mut u8>();
+          let l3 = *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+          let len4 = l3;
+          let result5 = <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l2.cast(), len4, len4));
+          result5
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn set_header(name: &str,value: &[u8],) -> (){
+        unsafe {
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let vec1 = value;
+          let ptr1 = vec1.as_ptr().cast::<u8>();
+          let len1 = vec1.len();
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/request-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "set-header"]
+            fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, ) { unreachable!() }
+          wit_import2(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1);
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn append_header(name: &str,value: &[u8],) -> (){
+        unsafe {
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let vec1 = value;
+          let ptr1 = vec1.as_ptr().cast::<u8>();
+          let len1 = vec1.len();
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/request-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "append-header"]
+            fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, ) { unreachable!() }
+          wit_import2(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1);
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn remove_header(name: &str,) -> (){
+        unsafe {
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/request-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "remove-header"]
+            fn wit_import1(_: *mut u8, _: usize, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import1(_: *mut u8, _: usize, ) { unreachable!() }
+          wit_import1(ptr0.cast_mut(), len0);
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn set_headers(fields: &[Field],) -> (){
+        unsafe {
+          let vec3 = fields;
+          let len3 = vec3.len();
+          let layout3 = _rt::alloc::Layout::from_size_align(vec3.len() * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>()).unwrap();
+          let (result3, _cleanup3) = ::wit_bindgen::rt::Cleanup::new(layout3);for (i, e) in vec3.into_iter().enumerate() {
+            let base = result3.add(i * (4*::core::mem::size_of::<*const u8>()));
+            {
+              let super::super::super::weir::policy::types::Field{ name:name0, value:value0, } = e;
+              let vec1 = name0;
+              let ptr1 = vec1.as_ptr().cast::<u8>();
+              let len1 = vec1.len();
+              *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len1;
+              *base.add(0).cast::<*mut u8>() = ptr1.cast_mut();
+              let vec2 = value0;
+              let ptr2 = vec2.as_ptr().cast::<u8>();
+              let len2 = vec2.len();
+              *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>() = len2;
+              *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>() = ptr2.cast_mut();
+            }
+          }
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/request-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "set-headers"]
+            fn wit_import4(_: *mut u8, _: usize, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import4(_: *mut u8, _: usize, ) { unreachable!() }
+          wit_import4(result3, len3);
+        }
+      }
+
+    }
+
+    /// The trailer fields of the response, in the same way.
+    #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+    pub mod response_trailers {
+      #[used]
+      #[doc(hidden)]
+      static __FORCE_SECTION_REF: fn() =
+      super::super::super::__link_custom_section_describing_imports;
+      
+      use super::super::super::_rt;
+      pub type Field = super::super::super::weir::policy::types::Field;
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn header(name: &str,) -> ::core::option::Option<_rt::Vec::<u8>>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 3*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 3*::core::mem::size_of::<*const u8>()]);
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/response-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "header"]
+            fn wit_import2(_: *mut u8, _: usize, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8, ) { unreachable!() }
+          wit_import2(ptr0.cast_mut(), len0, ptr1);
+          let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+          let result7 = match l3 {
+            0 => None,
+            1 => {
+              let e = {
+                let l4 = *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                let l5 = *ptr1.add(2*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                let len6 = l5;
+
+                <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6))
+              };
+              Some(e)
+            }
+            _ => _rt::invalid_enum_discriminant(),
+          };
+          result7
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn header_values(name: &str,) -> _rt::Vec::<_rt::Vec::<u8>>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 2*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2*::core::mem::size_of::<*const u8>()]);
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/response-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "header-values"]
+            fn wit_import2(_: *mut u8, _: usize, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8, ) { unreachable!() }
+          wit_import2(ptr0.cast_mut(), len0, ptr1);
+          let l3 = *ptr1.add(0).cast::<*mut u8>();
+          let l4 = *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+          let base8 = l3;
+          let len8 = l4;
+          let mut result8 = _rt::Vec::with_capacity(len8);
+          for i in 0..len8 {
+            let base = base8.add(i * (2*::core::mem::size_of::<*const u8>()));
+            let e8 = {
+              let l5 = *base.add(0).cast::<*mut u8>();
+              let l6 = *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+              let len7 = l6;
+
+              <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l5.cast(), len7, len7))
+            };
+            result8.push(e8);
+          }
+          _rt::cabi_dealloc(base8, len8 * (2*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>());
+          let result9 = result8;
+          result9
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn has_header(name: &str,) -> bool{
+        unsafe {
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/response-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "has-header"]
+            fn wit_import1(_: *mut u8, _: usize, ) -> i32;
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import1(_: *mut u8, _: usize, ) -> i32 { unreachable!() }
+          let ret = wit_import1(ptr0.cast_mut(), len0);
+          _rt::bool_lift(ret as u8)
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn header_is(name: &str,value: &str,) -> bool{
+        unsafe {
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let vec1 = value;
+          let ptr1 = vec1.as_ptr().cast::<u8>();
+          let len1 = vec1.len();
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/response-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "header-is"]
+            fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, ) -> i32;
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, ) -> i32 { unreachable!() }
+          let ret = wit_import2(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1);
+          _rt::bool_lift(ret as u8)
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn headers_block() -> _rt::Vec::<u8>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 2*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2*::core::mem::size_of::<*const u8>()]);
+          let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/response-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "headers-block"]
+            fn wit_import1(_: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import1(_: *mut u8, ) { unreachable!() }
+          wit_import1(ptr0);
+          let l2 = *ptr0.add(0).cast::<*mut u8>();
+          let l3 = *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+          let len4 = l3;
+          let result5 = <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l2.cast(), len4, len4));
+          result5
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn set_header(name: &str,value: &[u8],) -> (){
+        unsafe {
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let vec1 = value;
+          let ptr1 = vec1.as_ptr().cast::<u8>();
+          let len1 = vec1.len();
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/response-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "set-header"]
+            fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, ) { unreachable!() }
+          wit_import2(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1);
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn append_header(name: &str,value: &[u8],) -> (){
+        unsafe {
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let vec1 = value;
+          let ptr1 = vec1.as_ptr().cast::<u8>();
+          let len1 = vec1.len();
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/response-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "append-header"]
+            fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize, ) { unreachable!() }
+          wit_import2(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1);
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn remove_header(name: &str,) -> (){
+        unsafe {
+          let vec0 = name;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/response-trailers@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "remove-header"]
+            fn wit_import1(_: *mut u8, _: usize, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import1(_: *mut u8, _: usize, ) { unreachable!() }
+          wit_import1(ptr0.cast_mut(), len0);
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      #[allow(async_fn_in_trait)]
+      pub fn set_headers(fields: &[Field],) -> (){
+        unsafe {
+          let vec3 = fields;
+          let len3 = vec3.len();
+          let layout3 = _rt::alloc::Layout::from_size_align(vec3.len() * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>()).unwrap();
+          let (result3, _cleanup3) = ::wit_bindgen::rt::Cleanup::new(layout3);for (i, e) in vec3.into_iter().enumerate() {
+            let base = result3.add(i * (4*::core::mem::size_of::<*const u8>()));
+            {
+              let super::super::super::weir::policy::types::Field{ name:name0, value:value0, } = e;
+              let vec1 = name0;
+              let ptr1 = vec1.as_ptr().cast::<u8>();
+              let len1 = vec1.len();
+              *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len1;
+              *base.add(0).cast::<*mut u8>() = ptr1.cast_mut();
+              let vec2 = value0;
+              let ptr2 = vec2.as_ptr().cast::<u8>();
+              let len2 = vec2.len();
+              *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>() = len2;
+              *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>() = ptr2.cast_mut();
+            }
+          }
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/response-trailers@0.1.0")]
           unsafe extern "C" {
             #[link_name = "set-headers"]
             fn wit_import4(_: *mut u8, _: usize, );
@@ -1814,11 +2406,15 @@ pub mod weir {
       #[derive(Clone, PartialEq)]
       pub struct Call {
         pub method: _rt::String,
+        /// Path and query.
         pub path: _rt::String,
+        /// The host the endpoint sees; the backend's own name when empty.
         pub authority: _rt::String,
         pub headers: _rt::Vec::<Field>,
         pub body: _rt::Vec::<u8>,
+        /// 0 stands for the rest of this call's wall time; more than that is lowered to it.
         pub timeout_ms: u32,
+        /// The largest body of the answer; 0 stands for the filter's own limit, which is also the largest.
         pub max_response: u32,
       }
       impl ::core::fmt::Debug for Call {
@@ -1831,21 +2427,28 @@ pub mod weir {
         pub status: u16,
         pub headers: _rt::Vec::<Field>,
         pub body: _rt::Vec::<u8>,
+        pub trailers: _rt::Vec::<Field>,
       }
       impl ::core::fmt::Debug for Answer {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-          f.debug_struct("Answer").field("status", &self.status).field("headers", &self.headers).field("body", &self.body).finish()
+          f.debug_struct("Answer").field("status", &self.status).field("headers", &self.headers).field("body", &self.body).field("trailers", &self.trailers).finish()
         }
       }
       #[repr(u8)]
       #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
       pub enum Error {
+        /// The filter was not granted a backend of that name.
         NotGranted,
+        /// No endpoint, or none could be reached.
         Connect,
         Timeout,
+        /// The answer is larger than allowed.
         TooLarge,
+        /// The endpoint broke off, or broke the protocol.
         Reset,
+        /// The filter made all the calls it may make in this exchange.
         OverBudget,
+        /// The call itself is malformed: its method, path, authority or a field.
         Invalid,
       }
       impl Error{
@@ -1862,13 +2465,13 @@ pub mod weir {
         }
         pub fn message(&self) -> &'static str {
           match self {
-            Error::NotGranted => "",
-            Error::Connect => "",
+            Error::NotGranted => "The filter was not granted a backend of that name.",
+            Error::Connect => "No endpoint, or none could be reached.",
             Error::Timeout => "",
-            Error::TooLarge => "",
-            Error::Reset => "",
-            Error::OverBudget => "",
-            Error::Invalid => "",
+            Error::TooLarge => "The answer is larger than allowed.",
+            Error::Reset => "The endpoint broke off, or broke the protocol.",
+            Error::OverBudget => "The filter made all the calls it may make in this exchange.",
+            Error::Invalid => "The call itself is malformed: its method, path, authority or a field.",
           }
         }
       }
@@ -1917,8 +2520,8 @@ pub mod weir {
 
           #[cfg_attr(target_pointer_width="64", repr(align(8)))]
           #[cfg_attr(target_pointer_width="32", repr(align(4)))]
-          struct RetArea([::core::mem::MaybeUninit::<u8>; 6*::core::mem::size_of::<*const u8>()]);
-          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 6*::core::mem::size_of::<*const u8>()]);
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 8*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 8*::core::mem::size_of::<*const u8>()]);
           let vec0 = backend;
           let ptr0 = vec0.as_ptr().cast::<u8>();
           let len0 = vec0.len();
@@ -1966,7 +2569,7 @@ pub mod weir {
           unsafe extern "C" fn wit_import11(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: i32, _: i32, _: *mut u8, ) { unreachable!() }
           wit_import11(ptr0.cast_mut(), len0, ptr2.cast_mut(), len2, ptr3.cast_mut(), len3, ptr4.cast_mut(), len4, result8, len8, ptr9.cast_mut(), len9, _rt::as_i32(timeout_ms1), _rt::as_i32(max_response1), ptr10);
           let l12 = i32::from(*ptr10.add(0).cast::<u8>());
-          let result27 = match l12 {
+          let result36 = match l12 {
             0 => {
               let e = {
                 let l13 = i32::from(*ptr10.add(::core::mem::size_of::<*const u8>()).cast::<u16>());
@@ -1997,32 +2600,531 @@ pub mod weir {
                 let l23 = *ptr10.add(4*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
                 let l24 = *ptr10.add(5*::core::mem::size_of::<*const u8>()).cast::<usize>();
                 let len25 = l24;
+                let l26 = *ptr10.add(6*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                let l27 = *ptr10.add(7*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                let base34 = l26;
+                let len34 = l27;
+                let mut result34 = _rt::Vec::with_capacity(len34);
+                for i in 0..len34 {
+                  let base = base34.add(i * (4*::core::mem::size_of::<*const u8>()));
+                  let e34 = {
+                    let l28 = *base.add(0).cast::<*mut u8>();
+                    let l29 = *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+                    let len30 = l29;
+                    let bytes30 = _rt::Vec::from_raw_parts(l28.cast(), len30, len30);
+                    let l31 = *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                    let l32 = *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                    let len33 = l32;
+
+                    super::super::super::weir::policy::types::Field{
+                      name: _rt::string_lift(bytes30),
+                      value: <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l31.cast(), len33, len33)),
+                    }
+                  };
+                  result34.push(e34);
+                }
+                _rt::cabi_dealloc(base34, len34 * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>());
 
                 Answer{
                   status: l13 as u16,
                   headers: result22,
                   body: <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l23.cast(), len25, len25)),
+                  trailers: result34,
                 }
               };
               Ok(e)
             }
             1 => {
               let e = {
-                let l26 = i32::from(*ptr10.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+                let l35 = i32::from(*ptr10.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
 
-                Error::_lift(l26 as u8)
+                Error::_lift(l35 as u8)
               };
               Err(e)
             }
             _ => _rt::invalid_enum_discriminant(),
           };
-          result27
+          result36
         }
       }
 
     }
 
-    /// Capability `kv`: a store shared by all workers of a gateway, one namespace per plugin, with a quota.
+    /// Capability `upstream` too: gRPC to granted backends. Messages are the bytes of one protobuf message; the
+    /// host frames them.
+    #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+    pub mod grpc {
+      #[used]
+      #[doc(hidden)]
+      static __FORCE_SECTION_REF: fn() =
+      super::super::super::__link_custom_section_describing_imports;
+      
+      use super::super::super::_rt;
+      pub type Field = super::super::super::weir::policy::types::Field;
+      pub type Error = super::super::super::weir::policy::upstream::Error;
+      #[derive(Clone, PartialEq)]
+      pub struct Call {
+        /// With its package: `envoy.service.auth.v3.Authorization`.
+        pub service: _rt::String,
+        pub method: _rt::String,
+        pub metadata: _rt::Vec::<Field>,
+        /// As in `upstream.call`. For a stream it bounds each `receive` and `send`.
+        pub timeout_ms: u32,
+        /// The largest message received; 0 stands for the filter's own limit.
+        pub max_message: u32,
+      }
+      impl ::core::fmt::Debug for Call {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          f.debug_struct("Call").field("service", &self.service).field("method", &self.method).field("metadata", &self.metadata).field("timeout-ms", &self.timeout_ms).field("max-message", &self.max_message).finish()
+        }
+      }
+      /// How a gRPC call ended. `code` is the gRPC status; 0 is OK.
+      #[derive(Clone, PartialEq)]
+      pub struct Status {
+        pub code: u32,
+        pub message: _rt::String,
+        pub trailers: _rt::Vec::<Field>,
+      }
+      impl ::core::fmt::Debug for Status {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          f.debug_struct("Status").field("code", &self.code).field("message", &self.message).field("trailers", &self.trailers).finish()
+        }
+      }
+      #[derive(Clone, PartialEq)]
+      pub struct Answer {
+        /// Present when the status is OK.
+        pub message: ::core::option::Option<_rt::Vec::<u8>>,
+        pub metadata: _rt::Vec::<Field>,
+        pub status: Status,
+      }
+      impl ::core::fmt::Debug for Answer {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          f.debug_struct("Answer").field("message", &self.message).field("metadata", &self.metadata).field("status", &self.status).finish()
+        }
+      }
+      /// A stream of this filter in this exchange. It outlives the call that opened it and ends with the
+      /// exchange at the latest.
+      pub type StreamId = u32;
+      #[derive(Clone, PartialEq)]
+      pub enum Received {
+        Message(_rt::Vec::<u8>),
+        End(Status),
+      }
+      impl ::core::fmt::Debug for Received {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          match self {
+            Received::Message(e) => {
+              f.debug_tuple("Received::Message").field(e).finish()
+            }
+            Received::End(e) => {
+              f.debug_tuple("Received::End").field(e).finish()
+            }
+          }
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      /// One message there, one back.
+      #[allow(async_fn_in_trait)]
+      pub fn unary(backend: &str,call: &Call,message: &[u8],) -> ::core::result::Result<Answer,Error>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 11*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 11*::core::mem::size_of::<*const u8>()]);
+          let vec0 = backend;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let Call{ service:service1, method:method1, metadata:metadata1, timeout_ms:timeout_ms1, max_message:max_message1, } = call;
+          let vec2 = service1;
+          let ptr2 = vec2.as_ptr().cast::<u8>();
+          let len2 = vec2.len();
+          let vec3 = method1;
+          let ptr3 = vec3.as_ptr().cast::<u8>();
+          let len3 = vec3.len();
+          let vec7 = metadata1;
+          let len7 = vec7.len();
+          let layout7 = _rt::alloc::Layout::from_size_align(vec7.len() * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>()).unwrap();
+          let (result7, _cleanup7) = ::wit_bindgen::rt::Cleanup::new(layout7);for (i, e) in vec7.into_iter().enumerate() {
+            let base = result7.add(i * (4*::core::mem::size_of::<*const u8>()));
+            {
+              let super::super::super::weir::policy::types::Field{ name:name4, value:value4, } = e;
+              let vec5 = name4;
+              let ptr5 = vec5.as_ptr().cast::<u8>();
+              let len5 = vec5.len();
+              *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len5;
+              *base.add(0).cast::<*mut u8>() = ptr5.cast_mut();
+              let vec6 = value4;
+              let ptr6 = vec6.as_ptr().cast::<u8>();
+              let len6 = vec6.len();
+              *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>() = len6;
+              *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>() = ptr6.cast_mut();
+            }
+          }
+          let vec8 = message;
+          let ptr8 = vec8.as_ptr().cast::<u8>();
+          let len8 = vec8.len();
+          let ptr9 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/grpc@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "unary"]
+            fn wit_import10(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: i32, _: i32, _: *mut u8, _: usize, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import10(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: i32, _: i32, _: *mut u8, _: usize, _: *mut u8, ) { unreachable!() }
+          wit_import10(ptr0.cast_mut(), len0, ptr2.cast_mut(), len2, ptr3.cast_mut(), len3, result7, len7, _rt::as_i32(timeout_ms1), _rt::as_i32(max_message1), ptr8.cast_mut(), len8, ptr9);
+          let l11 = i32::from(*ptr9.add(0).cast::<u8>());
+          let result39 = match l11 {
+            0 => {
+              let e = {
+                let l12 = i32::from(*ptr9.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+                let l16 = *ptr9.add(4*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                let l17 = *ptr9.add(5*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                let base24 = l16;
+                let len24 = l17;
+                let mut result24 = _rt::Vec::with_capacity(len24);
+                for i in 0..len24 {
+                  let base = base24.add(i * (4*::core::mem::size_of::<*const u8>()));
+                  let e24 = {
+                    let l18 = *base.add(0).cast::<*mut u8>();
+                    let l19 = *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+                    let len20 = l19;
+                    let bytes20 = _rt::Vec::from_raw_parts(l18.cast(), len20, len20);
+                    let l21 = *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                    let l22 = *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                    let len23 = l22;
+
+                    super::super::super::weir::policy::types::Field{
+                      name: _rt::string_lift(bytes20),
+                      value: <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l21.cast(), len23, len23)),
+                    }
+                  };
+                  result24.push(e24);
+                }
+                _rt::cabi_dealloc(base24, len24 * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>());
+                let l25 = *ptr9.add(6*::core::mem::size_of::<*const u8>()).cast::<i32>();
+                let l26 = *ptr9.add(7*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                let l27 = *ptr9.add(8*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                let len28 = l27;
+                let bytes28 = _rt::Vec::from_raw_parts(l26.cast(), len28, len28);
+                let l29 = *ptr9.add(9*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                let l30 = *ptr9.add(10*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                let base37 = l29;
+                let len37 = l30;
+                let mut result37 = _rt::Vec::with_capacity(len37);
+                for i in 0..len37 {
+                  let base = base37.add(i * (4*::core::mem::size_of::<*const u8>()));
+                  let e37 = {
+                    let l31 = *base.add(0).cast::<*mut u8>();
+                    let l32 = *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+                    let len33 = l32;
+                    let bytes33 = _rt::Vec::from_raw_parts(l31.cast(), len33, len33);
+                    let l34 = *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                    let l35 = *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                    let len36 = l35;
+
+                    super::super::super::weir::policy::types::Field{
+                      name: _rt::string_lift(bytes33),
+                      value: <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l34.cast(), len36, len36)),
+                    }
+                  };
+                  result37.push(e37);
+                }
+                _rt::cabi_dealloc(base37, len37 * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>());
+
+                Answer{
+                  message: match l12 {
+                    0 => None,
+                    1 => {
+                      let e = {
+                        let l13 = *ptr9.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                        let l14 = *ptr9.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                        let len15 = l14;
+
+                        <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l13.cast(), len15, len15))
+                      };
+                      Some(e)
+                    }
+                    _ => _rt::invalid_enum_discriminant(),
+                  },
+                  metadata: result24,
+                  status: Status{
+                    code: l25 as u32,
+                    message: _rt::string_lift(bytes28),
+                    trailers: result37,
+                  },
+                }
+              };
+              Ok(e)
+            }
+            1 => {
+              let e = {
+                let l38 = i32::from(*ptr9.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+
+                super::super::super::weir::policy::upstream::Error::_lift(l38 as u8)
+              };
+              Err(e)
+            }
+            _ => _rt::invalid_enum_discriminant(),
+          };
+          result39
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      /// Opens a stream that sends and receives at will. Answers at once; whether the endpoint can be reached
+      /// shows in the first `send` or `receive`.
+      #[allow(async_fn_in_trait)]
+      pub fn open(backend: &str,call: &Call,) -> ::core::result::Result<StreamId,Error>{
+        unsafe {
+
+          #[repr(align(4))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 8]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 8]);
+          let vec0 = backend;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let Call{ service:service1, method:method1, metadata:metadata1, timeout_ms:timeout_ms1, max_message:max_message1, } = call;
+          let vec2 = service1;
+          let ptr2 = vec2.as_ptr().cast::<u8>();
+          let len2 = vec2.len();
+          let vec3 = method1;
+          let ptr3 = vec3.as_ptr().cast::<u8>();
+          let len3 = vec3.len();
+          let vec7 = metadata1;
+          let len7 = vec7.len();
+          let layout7 = _rt::alloc::Layout::from_size_align(vec7.len() * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>()).unwrap();
+          let (result7, _cleanup7) = ::wit_bindgen::rt::Cleanup::new(layout7);for (i, e) in vec7.into_iter().enumerate() {
+            let base = result7.add(i * (4*::core::mem::size_of::<*const u8>()));
+            {
+              let super::super::super::weir::policy::types::Field{ name:name4, value:value4, } = e;
+              let vec5 = name4;
+              let ptr5 = vec5.as_ptr().cast::<u8>();
+              let len5 = vec5.len();
+              *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len5;
+              *base.add(0).cast::<*mut u8>() = ptr5.cast_mut();
+              let vec6 = value4;
+              let ptr6 = vec6.as_ptr().cast::<u8>();
+              let len6 = vec6.len();
+              *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>() = len6;
+              *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>() = ptr6.cast_mut();
+            }
+          }
+          let ptr8 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/grpc@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "open"]
+            fn wit_import9(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: i32, _: i32, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import9(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: i32, _: i32, _: *mut u8, ) { unreachable!() }
+          wit_import9(ptr0.cast_mut(), len0, ptr2.cast_mut(), len2, ptr3.cast_mut(), len3, result7, len7, _rt::as_i32(timeout_ms1), _rt::as_i32(max_message1), ptr8);
+          let l10 = i32::from(*ptr8.add(0).cast::<u8>());
+          let result13 = match l10 {
+            0 => {
+              let e = {
+                let l11 = *ptr8.add(4).cast::<i32>();
+
+                l11 as u32
+              };
+              Ok(e)
+            }
+            1 => {
+              let e = {
+                let l12 = i32::from(*ptr8.add(4).cast::<u8>());
+
+                super::super::super::weir::policy::upstream::Error::_lift(l12 as u8)
+              };
+              Err(e)
+            }
+            _ => _rt::invalid_enum_discriminant(),
+          };
+          result13
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      /// Waits until there is room for the message on its way.
+      #[allow(async_fn_in_trait)]
+      pub fn send(id: StreamId,message: &[u8],) -> ::core::result::Result<(),Error>{
+        unsafe {
+
+          #[repr(align(1))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 2]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2]);
+          let vec0 = message;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/grpc@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "send"]
+            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8, ) { unreachable!() }
+          wit_import2(_rt::as_i32(id), ptr0.cast_mut(), len0, ptr1);
+          let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+          let result5 = match l3 {
+            0 => {
+              let e = ();
+              Ok(e)
+            }
+            1 => {
+              let e = {
+                let l4 = i32::from(*ptr1.add(1).cast::<u8>());
+
+                super::super::super::weir::policy::upstream::Error::_lift(l4 as u8)
+              };
+              Err(e)
+            }
+            _ => _rt::invalid_enum_discriminant(),
+          };
+          result5
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      /// Says that no more messages will be sent.
+      #[allow(async_fn_in_trait)]
+      pub fn finish(id: StreamId,) -> (){
+        unsafe {
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/grpc@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "finish"]
+            fn wit_import0(_: i32, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import0(_: i32, ) { unreachable!() }
+          wit_import0(_rt::as_i32(id));
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      /// Waits for the next message or the end. After the end every `receive` answers it again.
+      #[allow(async_fn_in_trait)]
+      pub fn receive(id: StreamId,) -> ::core::result::Result<Received,Error>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 7*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 7*::core::mem::size_of::<*const u8>()]);
+          let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/grpc@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "receive"]
+            fn wit_import1(_: i32, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import1(_: i32, _: *mut u8, ) { unreachable!() }
+          wit_import1(_rt::as_i32(id), ptr0);
+          let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+          let result22 = match l2 {
+            0 => {
+              let e = {
+                let l3 = i32::from(*ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+                let v20 = match l3 {
+                  0 => {
+                    let e20 = {
+                      let l4 = *ptr0.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l5 = *ptr0.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len6 = l5;
+
+                      <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6))
+                    };
+                    Received::Message(e20)
+                  }
+                  n => {
+                    debug_assert_eq!(n, 1, "invalid enum discriminant");
+                    let e20 = {
+                      let l7 = *ptr0.add(2*::core::mem::size_of::<*const u8>()).cast::<i32>();
+                      let l8 = *ptr0.add(3*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l9 = *ptr0.add(4*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len10 = l9;
+                      let bytes10 = _rt::Vec::from_raw_parts(l8.cast(), len10, len10);
+                      let l11 = *ptr0.add(5*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l12 = *ptr0.add(6*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let base19 = l11;
+                      let len19 = l12;
+                      let mut result19 = _rt::Vec::with_capacity(len19);
+                      for i in 0..len19 {
+                        let base = base19.add(i * (4*::core::mem::size_of::<*const u8>()));
+                        let e19 = {
+                          let l13 = *base.add(0).cast::<*mut u8>();
+                          let l14 = *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+                          let len15 = l14;
+                          let bytes15 = _rt::Vec::from_raw_parts(l13.cast(), len15, len15);
+                          let l16 = *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                          let l17 = *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                          let len18 = l17;
+
+                          super::super::super::weir::policy::types::Field{
+                            name: _rt::string_lift(bytes15),
+                            value: <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l16.cast(), len18, len18)),
+                          }
+                        };
+                        result19.push(e19);
+                      }
+                      _rt::cabi_dealloc(base19, len19 * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>());
+
+                      Status{
+                        code: l7 as u32,
+                        message: _rt::string_lift(bytes10),
+                        trailers: result19,
+                      }
+                    };
+                    Received::End(e20)
+                  }
+                };
+
+                v20
+              };
+              Ok(e)
+            }
+            1 => {
+              let e = {
+                let l21 = i32::from(*ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+
+                super::super::super::weir::policy::upstream::Error::_lift(l21 as u8)
+              };
+              Err(e)
+            }
+            _ => _rt::invalid_enum_discriminant(),
+          };
+          result22
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      /// Ends the stream in both directions.
+      #[allow(async_fn_in_trait)]
+      pub fn cancel(id: StreamId,) -> (){
+        unsafe {
+
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "weir:policy/grpc@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "cancel"]
+            fn wit_import0(_: i32, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import0(_: i32, ) { unreachable!() }
+          wit_import0(_rt::as_i32(id));
+        }
+      }
+
+    }
+
+    /// Capability `kv`: a store in memory, shared by all workers of a gateway, one namespace per plugin, with a
+    /// quota in bytes. It outlives reloads of the plugin, not the process.
     #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
     pub mod kv {
       #[used]
@@ -2034,20 +3136,26 @@ pub mod weir {
       #[repr(u8)]
       #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
       pub enum Error {
+        /// The namespace has no room left.
         OverQuota,
+        /// The key or the value alone is too large.
         TooLarge,
+        /// The entry is no integer, or the sum does not fit one.
+        NotANumber,
       }
       impl Error{
         pub fn name(&self) -> &'static str {
           match self {
             Error::OverQuota => "over-quota",
             Error::TooLarge => "too-large",
+            Error::NotANumber => "not-a-number",
           }
         }
         pub fn message(&self) -> &'static str {
           match self {
-            Error::OverQuota => "",
-            Error::TooLarge => "",
+            Error::OverQuota => "The namespace has no room left.",
+            Error::TooLarge => "The key or the value alone is too large.",
+            Error::NotANumber => "The entry is no integer, or the sum does not fit one.",
           }
         }
       }
@@ -2078,6 +3186,7 @@ pub mod weir {
           match val {
             0 => Error::OverQuota,
             1 => Error::TooLarge,
+            2 => Error::NotANumber,
 
             _ => panic!("invalid enum discriminant"),
           }
@@ -2087,6 +3196,7 @@ pub mod weir {
       #[derive(Clone, PartialEq)]
       pub struct Entry {
         pub value: _rt::Vec::<u8>,
+        /// Changes with every write; never used twice for a key.
         pub version: u64,
       }
       impl ::core::fmt::Debug for Entry {
@@ -2233,6 +3343,7 @@ pub mod weir {
         }
       }
       #[allow(unused_unsafe, clippy::all)]
+      /// Adds to a decimal integer, 0 when there is no entry; `ttl-ms` counts only for an entry that is made.
       #[allow(async_fn_in_trait)]
       pub fn increment(key: &str,delta: i64,ttl_ms: u64,) -> ::core::result::Result<i64,Error>{
         unsafe {
@@ -2298,6 +3409,7 @@ pub mod weir {
         }
       }
       #[allow(unused_unsafe, clippy::all)]
+      /// Keys with that prefix in order, at most `limit`.
       #[allow(async_fn_in_trait)]
       pub fn keys(prefix: &str,limit: u32,) -> _rt::Vec::<_rt::String>{
         unsafe {
@@ -2345,7 +3457,8 @@ pub mod weir {
 
     }
 
-    /// Capability `metrics`: counters, gauges and histograms under the plugin's own prefix.
+    /// Capability `metrics`: counters, gauges and histograms under the plugin's own prefix. A name has one kind,
+    /// its first. What cannot be taken (a bad name, too many series) is left out and counted by the gateway.
     #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
     pub mod metrics {
       #[used]
@@ -2365,6 +3478,7 @@ pub mod weir {
         }
       }
       #[allow(unused_unsafe, clippy::all)]
+      /// Adds to a counter.
       #[allow(async_fn_in_trait)]
       pub fn add(name: &str,labels: &[Label],delta: u64,) -> (){
         unsafe {
@@ -2404,6 +3518,7 @@ pub mod weir {
         }
       }
       #[allow(unused_unsafe, clippy::all)]
+      /// Sets a gauge.
       #[allow(async_fn_in_trait)]
       pub fn set(name: &str,labels: &[Label],value: f64,) -> (){
         unsafe {
@@ -2443,6 +3558,7 @@ pub mod weir {
         }
       }
       #[allow(unused_unsafe, clippy::all)]
+      /// Adds to a histogram.
       #[allow(async_fn_in_trait)]
       pub fn observe(name: &str,labels: &[Label],value: f64,) -> (){
         unsafe {
@@ -2936,89 +4052,117 @@ macro_rules! __export_policy_impl {
     #[unsafe(link_section = "component-type:wit-bindgen:0.63.0:weir:policy@0.1.0:policy:imports and exports")]
     #[doc(hidden)]
     #[allow(clippy::octal_escapes)]
-    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3550] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe1\x1a\x01A\x02\x01\
-A\x1f\x01B\x13\x01y\x04\0\x04slot\x03\0\0\x01p}\x01r\x02\x04names\x05value\x02\x04\
-\0\x05field\x03\0\x03\x01m\x03\x06reject\x04skip\x0estream-instead\x04\0\x08over\
-size\x03\0\x05\x01r\x02\x05limitw\x08oversize\x06\x04\0\x05whole\x03\0\x07\x01q\x04\
-\x04next\0\0\x05reply\0\0\x05whole\x01\x08\0\x06chunks\0\0\x04\0\x0bhead-action\x03\
-\0\x09\x01m\x02\x04next\x05reply\x04\0\x0bbody-action\x03\0\x0b\x01n\x07\x0crequ\
-est-head\x0crequest-body\x10request-trailers\x0dresponse-head\x0dresponse-body\x11\
+    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4745] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8c$\x01A\x02\x01A&\x01\
+B\x17\x01y\x04\0\x04slot\x03\0\0\x01p}\x01r\x02\x04names\x05value\x02\x04\0\x05f\
+ield\x03\0\x03\x01m\x03\x06reject\x04skip\x0estream-instead\x04\0\x08oversize\x03\
+\0\x05\x01r\x02\x05limitw\x08oversize\x06\x04\0\x05whole\x03\0\x07\x01q\x04\x04n\
+ext\0\0\x05reply\0\0\x05whole\x01\x08\0\x06chunks\0\0\x04\0\x0bhead-action\x03\0\
+\x09\x01m\x02\x04next\x05reply\x04\0\x0bbody-action\x03\0\x0b\x01n\x07\x0creques\
+t-head\x0crequest-body\x10request-trailers\x0dresponse-head\x0dresponse-body\x11\
 response-trailers\x03log\x04\0\x06phases\x03\0\x0d\x01m\x02\x04call\x08exchange\x04\
 \0\x08affinity\x03\0\x0f\x01r\x02\x06phases\x0e\x08affinity\x10\x04\0\x08manifes\
-t\x03\0\x11\x03\0\x17weir:policy/types@0.1.0\x05\0\x02\x03\0\0\x05field\x01B$\x02\
-\x03\x02\x01\x01\x04\0\x05field\x03\0\0\x01@\0\0s\x04\0\x06method\x01\x02\x01@\x01\
-\x06methods\x01\0\x04\0\x0aset-method\x01\x03\x04\0\x06scheme\x01\x02\x04\0\x09a\
-uthority\x01\x02\x01@\x01\x09authoritys\x01\0\x04\0\x0dset-authority\x01\x04\x04\
-\0\x04path\x01\x02\x01@\x01\x04paths\x01\0\x04\0\x08set-path\x01\x05\x01@\x01\x06\
-prefixs\0\x7f\x04\0\x10path-starts-with\x01\x06\x01p}\x01k\x07\x01@\x01\x04names\
-\0\x08\x04\0\x06header\x01\x09\x01p\x07\x01@\x01\x04names\0\x0a\x04\0\x0dheader-\
-values\x01\x0b\x01@\x01\x04names\0\x7f\x04\0\x0ahas-header\x01\x0c\x01@\x02\x04n\
-ames\x05values\0\x7f\x04\0\x09header-is\x01\x0d\x01@\0\0\x07\x04\0\x0dheaders-bl\
-ock\x01\x0e\x01@\x02\x04names\x05value\x07\x01\0\x04\0\x0aset-header\x01\x0f\x04\
-\0\x0dappend-header\x01\x0f\x01@\x01\x04names\x01\0\x04\0\x0dremove-header\x01\x10\
-\x01p\x01\x01@\x01\x06fields\x11\x01\0\x04\0\x0bset-headers\x01\x12\x03\0\x19wei\
-r:policy/request@0.1.0\x05\x02\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\
-\0\x01@\0\0{\x04\0\x06status\x01\x02\x01@\x01\x06status{\x01\0\x04\0\x0aset-stat\
-us\x01\x03\x01p}\x01k\x04\x01@\x01\x04names\0\x05\x04\0\x06header\x01\x06\x01p\x04\
-\x01@\x01\x04names\0\x07\x04\0\x0dheader-values\x01\x08\x01@\x01\x04names\0\x7f\x04\
-\0\x0ahas-header\x01\x09\x01@\x02\x04names\x05values\0\x7f\x04\0\x09header-is\x01\
-\x0a\x01@\0\0\x04\x04\0\x0dheaders-block\x01\x0b\x01@\x02\x04names\x05value\x04\x01\
-\0\x04\0\x0aset-header\x01\x0c\x04\0\x0dappend-header\x01\x0c\x01@\x01\x04names\x01\
-\0\x04\0\x0dremove-header\x01\x0d\x01p\x01\x01@\x01\x06fields\x0e\x01\0\x04\0\x0b\
-set-headers\x01\x0f\x03\0\x1aweir:policy/response@0.1.0\x05\x03\x01B\x18\x02\x03\
-\x02\x01\x01\x04\0\x05field\x03\0\0\x01m\x10\x19downstream-remote-address\x18dow\
-nstream-local-address\x18downstream-connection-id\x08protocol\x0astart-time\x08d\
-uration\x11response-duration\x0ebytes-received\x0abytes-sent\x08listener\x05rout\
-e\x10upstream-cluster\x0dupstream-host\x16upstream-local-address\x06reason\x0dre\
-ason-detail\x04\0\x0cattribute-id\x03\0\x02\x01q\x03\x04text\x01s\0\x03int\x01w\0\
-\x04time\x01w\0\x04\0\x05value\x03\0\x04\x01k\x05\x01@\x01\x02id\x03\0\x06\x04\0\
-\x09attribute\x01\x07\x01p\x01\x01p}\x01@\x03\x06status{\x07headers\x08\x04body\x09\
-\x01\0\x04\0\x05reply\x01\x0a\x01@\x01\x05bytes\x09\x01\0\x04\0\x0creplace-body\x01\
-\x0b\x01k\x09\x01@\x01\x03keys\0\x0c\x04\0\x08note-get\x01\x0d\x01@\x02\x03keys\x05\
-value\x09\x01\0\x04\0\x08note-set\x01\x0e\x01@\x02\x09namespaces\x03keys\0\x0c\x04\
-\0\x0ashared-get\x01\x0f\x01@\x03\x09namespaces\x03keys\x05value\x09\x01\0\x04\0\
-\x0ashared-set\x01\x10\x03\0\x1aweir:policy/exchange@0.1.0\x05\x04\x01B\x06\x01m\
-\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05\
-level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05level\x01\0\x7f\x04\
-\0\x07enabled\x01\x03\x03\0\x15weir:policy/log@0.1.0\x05\x05\x01B\x03\x01@\0\0w\x04\
-\0\x03now\x01\0\x04\0\x09monotonic\x01\0\x03\0\x17weir:policy/clock@0.1.0\x05\x06\
-\x01B\x05\x01@\0\0w\x04\0\x04next\x01\0\x01p}\x01@\x01\x03leny\0\x01\x04\0\x05by\
-tes\x01\x02\x03\0\x18weir:policy/random@0.1.0\x05\x07\x01B\x03\x01ks\x01@\x01\x04\
-names\0\0\x04\0\x03get\x01\x01\x03\0\x1dweir:policy/environment@0.1.0\x05\x08\x01\
-B\x06\x01m\x03\x07unknown\x04full\x09too-large\x04\0\x05error\x03\0\0\x01p}\x01j\
-\0\x01\x01\x01@\x02\x04sinky\x06record\x02\0\x03\x04\0\x05write\x01\x04\x03\0\x16\
-weir:policy/sink@0.1.0\x05\x09\x01B\x0d\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\
-\0\x01p\x01\x01p}\x01r\x07\x06methods\x04paths\x09authoritys\x07headers\x02\x04b\
-ody\x03\x0atimeout-msy\x0cmax-responsey\x04\0\x04call\x03\0\x04\x01r\x03\x06stat\
-us{\x07headers\x02\x04body\x03\x04\0\x06answer\x03\0\x06\x01m\x07\x0bnot-granted\
-\x07connect\x07timeout\x09too-large\x05reset\x0bover-budget\x07invalid\x04\0\x05\
-error\x03\0\x08\x01j\x01\x07\x01\x09\x01@\x02\x07backends\x04call\x05\0\x0a\x04\0\
-\x05fetch\x01\x0b\x03\0\x1aweir:policy/upstream@0.1.0\x05\x0a\x01B\x16\x01m\x02\x0a\
-over-quota\x09too-large\x04\0\x05error\x03\0\0\x01p}\x01r\x02\x05value\x02\x07ve\
-rsionw\x04\0\x05entry\x03\0\x03\x01k\x04\x01@\x01\x03keys\0\x05\x04\0\x03get\x01\
-\x06\x01j\0\x01\x01\x01@\x03\x03keys\x05value\x02\x06ttl-msw\0\x07\x04\0\x03set\x01\
-\x08\x01j\x01\x7f\x01\x01\x01@\x04\x03keys\x07versionw\x05value\x02\x06ttl-msw\0\
-\x09\x04\0\x0fcompare-and-set\x01\x0a\x01j\x01x\x01\x01\x01@\x03\x03keys\x05delt\
-ax\x06ttl-msw\0\x0b\x04\0\x09increment\x01\x0c\x01@\x01\x03keys\x01\0\x04\0\x06d\
-elete\x01\x0d\x01ps\x01@\x02\x06prefixs\x05limity\0\x0e\x04\0\x04keys\x01\x0f\x03\
-\0\x14weir:policy/kv@0.1.0\x05\x0b\x01B\x08\x01r\x02\x04names\x05values\x04\0\x05\
-label\x03\0\0\x01p\x01\x01@\x03\x04names\x06labels\x02\x05deltaw\x01\0\x04\0\x03\
-add\x01\x03\x01@\x03\x04names\x06labels\x02\x05valueu\x01\0\x04\0\x03set\x01\x04\
-\x04\0\x07observe\x01\x04\x03\0\x19weir:policy/metrics@0.1.0\x05\x0c\x02\x03\0\0\
-\x04slot\x02\x03\0\0\x08manifest\x02\x03\0\0\x0bhead-action\x02\x03\0\0\x0bbody-\
-action\x01B\x18\x02\x03\x02\x01\x0d\x04\0\x04slot\x03\0\0\x02\x03\x02\x01\x0e\x04\
-\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x0f\x04\0\x0bhead-action\x03\0\x04\x02\x03\
-\x02\x01\x10\x04\0\x0bbody-action\x03\0\x06\x01p}\x01j\x01\x03\x01s\x01@\x02\x04\
-slot\x01\x06config\x08\0\x09\x04\0\x09configure\x01\x0a\x01@\x01\x04slot\x01\x01\
-\0\x04\0\x06forget\x01\x0b\x01@\x01\x04slot\x01\0\x05\x04\0\x0fon-request-head\x01\
-\x0c\x01@\x03\x04slot\x01\x05chunk\x08\x03end\x7f\0\x07\x04\0\x0fon-request-body\
-\x01\x0d\x01@\x01\x04slot\x01\0\x07\x04\0\x13on-request-trailers\x01\x0e\x04\0\x10\
-on-response-head\x01\x0c\x04\0\x10on-response-body\x01\x0d\x04\0\x14on-response-\
-trailers\x01\x0e\x04\0\x06on-log\x01\x0b\x04\0\x18weir:policy/filter@0.1.0\x05\x11\
-\x04\0\x18weir:policy/policy@0.1.0\x04\0\x0b\x0c\x01\0\x06policy\x03\0\0\0G\x09p\
-roducers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\
-\x060.63.0";
+t\x03\0\x11\x01m\x02\x04next\x05close\x04\0\x11connection-action\x03\0\x13\x01n\x03\
+\x0fdownstream-data\x0dupstream-data\x05close\x04\0\x11connection-events\x03\0\x15\
+\x03\0\x17weir:policy/types@0.1.0\x05\0\x02\x03\0\0\x05field\x01B$\x02\x03\x02\x01\
+\x01\x04\0\x05field\x03\0\0\x01@\0\0s\x04\0\x06method\x01\x02\x01@\x01\x06method\
+s\x01\0\x04\0\x0aset-method\x01\x03\x04\0\x06scheme\x01\x02\x04\0\x09authority\x01\
+\x02\x01@\x01\x09authoritys\x01\0\x04\0\x0dset-authority\x01\x04\x04\0\x04path\x01\
+\x02\x01@\x01\x04paths\x01\0\x04\0\x08set-path\x01\x05\x01@\x01\x06prefixs\0\x7f\
+\x04\0\x10path-starts-with\x01\x06\x01p}\x01k\x07\x01@\x01\x04names\0\x08\x04\0\x06\
+header\x01\x09\x01p\x07\x01@\x01\x04names\0\x0a\x04\0\x0dheader-values\x01\x0b\x01\
+@\x01\x04names\0\x7f\x04\0\x0ahas-header\x01\x0c\x01@\x02\x04names\x05values\0\x7f\
+\x04\0\x09header-is\x01\x0d\x01@\0\0\x07\x04\0\x0dheaders-block\x01\x0e\x01@\x02\
+\x04names\x05value\x07\x01\0\x04\0\x0aset-header\x01\x0f\x04\0\x0dappend-header\x01\
+\x0f\x01@\x01\x04names\x01\0\x04\0\x0dremove-header\x01\x10\x01p\x01\x01@\x01\x06\
+fields\x11\x01\0\x04\0\x0bset-headers\x01\x12\x03\0\x19weir:policy/request@0.1.0\
+\x05\x02\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\0\x01@\0\0{\x04\0\x06\
+status\x01\x02\x01@\x01\x06status{\x01\0\x04\0\x0aset-status\x01\x03\x01p}\x01k\x04\
+\x01@\x01\x04names\0\x05\x04\0\x06header\x01\x06\x01p\x04\x01@\x01\x04names\0\x07\
+\x04\0\x0dheader-values\x01\x08\x01@\x01\x04names\0\x7f\x04\0\x0ahas-header\x01\x09\
+\x01@\x02\x04names\x05values\0\x7f\x04\0\x09header-is\x01\x0a\x01@\0\0\x04\x04\0\
+\x0dheaders-block\x01\x0b\x01@\x02\x04names\x05value\x04\x01\0\x04\0\x0aset-head\
+er\x01\x0c\x04\0\x0dappend-header\x01\x0c\x01@\x01\x04names\x01\0\x04\0\x0dremov\
+e-header\x01\x0d\x01p\x01\x01@\x01\x06fields\x0e\x01\0\x04\0\x0bset-headers\x01\x0f\
+\x03\0\x1aweir:policy/response@0.1.0\x05\x03\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05\
+field\x03\0\0\x01p}\x01k\x02\x01@\x01\x04names\0\x03\x04\0\x06header\x01\x04\x01\
+p\x02\x01@\x01\x04names\0\x05\x04\0\x0dheader-values\x01\x06\x01@\x01\x04names\0\
+\x7f\x04\0\x0ahas-header\x01\x07\x01@\x02\x04names\x05values\0\x7f\x04\0\x09head\
+er-is\x01\x08\x01@\0\0\x02\x04\0\x0dheaders-block\x01\x09\x01@\x02\x04names\x05v\
+alue\x02\x01\0\x04\0\x0aset-header\x01\x0a\x04\0\x0dappend-header\x01\x0a\x01@\x01\
+\x04names\x01\0\x04\0\x0dremove-header\x01\x0b\x01p\x01\x01@\x01\x06fields\x0c\x01\
+\0\x04\0\x0bset-headers\x01\x0d\x03\0\"weir:policy/request-trailers@0.1.0\x05\x04\
+\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\0\x01p}\x01k\x02\x01@\x01\x04\
+names\0\x03\x04\0\x06header\x01\x04\x01p\x02\x01@\x01\x04names\0\x05\x04\0\x0dhe\
+ader-values\x01\x06\x01@\x01\x04names\0\x7f\x04\0\x0ahas-header\x01\x07\x01@\x02\
+\x04names\x05values\0\x7f\x04\0\x09header-is\x01\x08\x01@\0\0\x02\x04\0\x0dheade\
+rs-block\x01\x09\x01@\x02\x04names\x05value\x02\x01\0\x04\0\x0aset-header\x01\x0a\
+\x04\0\x0dappend-header\x01\x0a\x01@\x01\x04names\x01\0\x04\0\x0dremove-header\x01\
+\x0b\x01p\x01\x01@\x01\x06fields\x0c\x01\0\x04\0\x0bset-headers\x01\x0d\x03\0#we\
+ir:policy/response-trailers@0.1.0\x05\x05\x01B\x18\x02\x03\x02\x01\x01\x04\0\x05\
+field\x03\0\0\x01m\x10\x19downstream-remote-address\x18downstream-local-address\x18\
+downstream-connection-id\x08protocol\x0astart-time\x08duration\x11response-durat\
+ion\x0ebytes-received\x0abytes-sent\x08listener\x05route\x10upstream-cluster\x0d\
+upstream-host\x16upstream-local-address\x06reason\x0dreason-detail\x04\0\x0cattr\
+ibute-id\x03\0\x02\x01q\x03\x04text\x01s\0\x03int\x01w\0\x04time\x01w\0\x04\0\x05\
+value\x03\0\x04\x01k\x05\x01@\x01\x02id\x03\0\x06\x04\0\x09attribute\x01\x07\x01\
+p\x01\x01p}\x01@\x03\x06status{\x07headers\x08\x04body\x09\x01\0\x04\0\x05reply\x01\
+\x0a\x01@\x01\x05bytes\x09\x01\0\x04\0\x0creplace-body\x01\x0b\x01k\x09\x01@\x01\
+\x03keys\0\x0c\x04\0\x08note-get\x01\x0d\x01@\x02\x03keys\x05value\x09\x01\0\x04\
+\0\x08note-set\x01\x0e\x01@\x02\x09namespaces\x03keys\0\x0c\x04\0\x0ashared-get\x01\
+\x0f\x01@\x03\x09namespaces\x03keys\x05value\x09\x01\0\x04\0\x0ashared-set\x01\x10\
+\x03\0\x1aweir:policy/exchange@0.1.0\x05\x06\x01B\x06\x01m\x05\x05trace\x05debug\
+\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messag\
+es\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05level\x01\0\x7f\x04\0\x07enabled\x01\
+\x03\x03\0\x15weir:policy/log@0.1.0\x05\x07\x01B\x03\x01@\0\0w\x04\0\x03now\x01\0\
+\x04\0\x09monotonic\x01\0\x03\0\x17weir:policy/clock@0.1.0\x05\x08\x01B\x05\x01@\
+\0\0w\x04\0\x04next\x01\0\x01p}\x01@\x01\x03leny\0\x01\x04\0\x05bytes\x01\x02\x03\
+\0\x18weir:policy/random@0.1.0\x05\x09\x01B\x03\x01ks\x01@\x01\x04names\0\0\x04\0\
+\x03get\x01\x01\x03\0\x1dweir:policy/environment@0.1.0\x05\x0a\x01B\x06\x01m\x03\
+\x07unknown\x04full\x09too-large\x04\0\x05error\x03\0\0\x01p}\x01j\0\x01\x01\x01\
+@\x02\x04sinky\x06record\x02\0\x03\x04\0\x05write\x01\x04\x03\0\x16weir:policy/s\
+ink@0.1.0\x05\x0b\x01B\x0d\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\0\x01p\x01\x01\
+p}\x01r\x07\x06methods\x04paths\x09authoritys\x07headers\x02\x04body\x03\x0atime\
+out-msy\x0cmax-responsey\x04\0\x04call\x03\0\x04\x01r\x04\x06status{\x07headers\x02\
+\x04body\x03\x08trailers\x02\x04\0\x06answer\x03\0\x06\x01m\x07\x0bnot-granted\x07\
+connect\x07timeout\x09too-large\x05reset\x0bover-budget\x07invalid\x04\0\x05erro\
+r\x03\0\x08\x01j\x01\x07\x01\x09\x01@\x02\x07backends\x04call\x05\0\x0a\x04\0\x05\
+fetch\x01\x0b\x03\0\x1aweir:policy/upstream@0.1.0\x05\x0c\x02\x03\0\x0b\x05error\
+\x01B\x20\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\0\x02\x03\x02\x01\x0d\x04\0\x05\
+error\x03\0\x02\x01p\x01\x01r\x05\x07services\x06methods\x08metadata\x04\x0atime\
+out-msy\x0bmax-messagey\x04\0\x04call\x03\0\x05\x01r\x03\x04codey\x07messages\x08\
+trailers\x04\x04\0\x06status\x03\0\x07\x01p}\x01k\x09\x01r\x03\x07message\x0a\x08\
+metadata\x04\x06status\x08\x04\0\x06answer\x03\0\x0b\x01y\x04\0\x09stream-id\x03\
+\0\x0d\x01q\x02\x07message\x01\x09\0\x03end\x01\x08\0\x04\0\x08received\x03\0\x0f\
+\x01j\x01\x0c\x01\x03\x01@\x03\x07backends\x04call\x06\x07message\x09\0\x11\x04\0\
+\x05unary\x01\x12\x01j\x01\x0e\x01\x03\x01@\x02\x07backends\x04call\x06\0\x13\x04\
+\0\x04open\x01\x14\x01j\0\x01\x03\x01@\x02\x02id\x0e\x07message\x09\0\x15\x04\0\x04\
+send\x01\x16\x01@\x01\x02id\x0e\x01\0\x04\0\x06finish\x01\x17\x01j\x01\x10\x01\x03\
+\x01@\x01\x02id\x0e\0\x18\x04\0\x07receive\x01\x19\x04\0\x06cancel\x01\x17\x03\0\
+\x16weir:policy/grpc@0.1.0\x05\x0e\x01B\x16\x01m\x03\x0aover-quota\x09too-large\x0c\
+not-a-number\x04\0\x05error\x03\0\0\x01p}\x01r\x02\x05value\x02\x07versionw\x04\0\
+\x05entry\x03\0\x03\x01k\x04\x01@\x01\x03keys\0\x05\x04\0\x03get\x01\x06\x01j\0\x01\
+\x01\x01@\x03\x03keys\x05value\x02\x06ttl-msw\0\x07\x04\0\x03set\x01\x08\x01j\x01\
+\x7f\x01\x01\x01@\x04\x03keys\x07versionw\x05value\x02\x06ttl-msw\0\x09\x04\0\x0f\
+compare-and-set\x01\x0a\x01j\x01x\x01\x01\x01@\x03\x03keys\x05deltax\x06ttl-msw\0\
+\x0b\x04\0\x09increment\x01\x0c\x01@\x01\x03keys\x01\0\x04\0\x06delete\x01\x0d\x01\
+ps\x01@\x02\x06prefixs\x05limity\0\x0e\x04\0\x04keys\x01\x0f\x03\0\x14weir:polic\
+y/kv@0.1.0\x05\x0f\x01B\x08\x01r\x02\x04names\x05values\x04\0\x05label\x03\0\0\x01\
+p\x01\x01@\x03\x04names\x06labels\x02\x05deltaw\x01\0\x04\0\x03add\x01\x03\x01@\x03\
+\x04names\x06labels\x02\x05valueu\x01\0\x04\0\x03set\x01\x04\x04\0\x07observe\x01\
+\x04\x03\0\x19weir:policy/metrics@0.1.0\x05\x10\x02\x03\0\0\x04slot\x02\x03\0\0\x08\
+manifest\x02\x03\0\0\x0bhead-action\x02\x03\0\0\x0bbody-action\x01B\x18\x02\x03\x02\
+\x01\x11\x04\0\x04slot\x03\0\0\x02\x03\x02\x01\x12\x04\0\x08manifest\x03\0\x02\x02\
+\x03\x02\x01\x13\x04\0\x0bhead-action\x03\0\x04\x02\x03\x02\x01\x14\x04\0\x0bbod\
+y-action\x03\0\x06\x01p}\x01j\x01\x03\x01s\x01@\x02\x04slot\x01\x06config\x08\0\x09\
+\x04\0\x09configure\x01\x0a\x01@\x01\x04slot\x01\x01\0\x04\0\x06forget\x01\x0b\x01\
+@\x01\x04slot\x01\0\x05\x04\0\x0fon-request-head\x01\x0c\x01@\x03\x04slot\x01\x05\
+chunk\x08\x03end\x7f\0\x07\x04\0\x0fon-request-body\x01\x0d\x01@\x01\x04slot\x01\
+\0\x07\x04\0\x13on-request-trailers\x01\x0e\x04\0\x10on-response-head\x01\x0c\x04\
+\0\x10on-response-body\x01\x0d\x04\0\x14on-response-trailers\x01\x0e\x04\0\x06on\
+-log\x01\x0b\x04\0\x18weir:policy/filter@0.1.0\x05\x15\x04\0\x18weir:policy/poli\
+cy@0.1.0\x04\0\x0b\x0c\x01\0\x06policy\x03\0\0\0G\x09producers\x01\x0cprocessed-\
+by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
   };
   )
 }
@@ -3029,79 +4173,108 @@ pub use __export_policy_impl as export;
 #[unsafe(link_section = "component-type:wit-bindgen:0.63.0:weir:policy@0.1.0:policy-with-all-of-its-exports-removed:encoded world")]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3199] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe2\x17\x01A\x02\x01\
-A\x19\x01B\x13\x01y\x04\0\x04slot\x03\0\0\x01p}\x01r\x02\x04names\x05value\x02\x04\
-\0\x05field\x03\0\x03\x01m\x03\x06reject\x04skip\x0estream-instead\x04\0\x08over\
-size\x03\0\x05\x01r\x02\x05limitw\x08oversize\x06\x04\0\x05whole\x03\0\x07\x01q\x04\
-\x04next\0\0\x05reply\0\0\x05whole\x01\x08\0\x06chunks\0\0\x04\0\x0bhead-action\x03\
-\0\x09\x01m\x02\x04next\x05reply\x04\0\x0bbody-action\x03\0\x0b\x01n\x07\x0crequ\
-est-head\x0crequest-body\x10request-trailers\x0dresponse-head\x0dresponse-body\x11\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4394] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8d!\x01A\x02\x01A\x20\
+\x01B\x17\x01y\x04\0\x04slot\x03\0\0\x01p}\x01r\x02\x04names\x05value\x02\x04\0\x05\
+field\x03\0\x03\x01m\x03\x06reject\x04skip\x0estream-instead\x04\0\x08oversize\x03\
+\0\x05\x01r\x02\x05limitw\x08oversize\x06\x04\0\x05whole\x03\0\x07\x01q\x04\x04n\
+ext\0\0\x05reply\0\0\x05whole\x01\x08\0\x06chunks\0\0\x04\0\x0bhead-action\x03\0\
+\x09\x01m\x02\x04next\x05reply\x04\0\x0bbody-action\x03\0\x0b\x01n\x07\x0creques\
+t-head\x0crequest-body\x10request-trailers\x0dresponse-head\x0dresponse-body\x11\
 response-trailers\x03log\x04\0\x06phases\x03\0\x0d\x01m\x02\x04call\x08exchange\x04\
 \0\x08affinity\x03\0\x0f\x01r\x02\x06phases\x0e\x08affinity\x10\x04\0\x08manifes\
-t\x03\0\x11\x03\0\x17weir:policy/types@0.1.0\x05\0\x02\x03\0\0\x05field\x01B$\x02\
-\x03\x02\x01\x01\x04\0\x05field\x03\0\0\x01@\0\0s\x04\0\x06method\x01\x02\x01@\x01\
-\x06methods\x01\0\x04\0\x0aset-method\x01\x03\x04\0\x06scheme\x01\x02\x04\0\x09a\
-uthority\x01\x02\x01@\x01\x09authoritys\x01\0\x04\0\x0dset-authority\x01\x04\x04\
-\0\x04path\x01\x02\x01@\x01\x04paths\x01\0\x04\0\x08set-path\x01\x05\x01@\x01\x06\
-prefixs\0\x7f\x04\0\x10path-starts-with\x01\x06\x01p}\x01k\x07\x01@\x01\x04names\
-\0\x08\x04\0\x06header\x01\x09\x01p\x07\x01@\x01\x04names\0\x0a\x04\0\x0dheader-\
-values\x01\x0b\x01@\x01\x04names\0\x7f\x04\0\x0ahas-header\x01\x0c\x01@\x02\x04n\
-ames\x05values\0\x7f\x04\0\x09header-is\x01\x0d\x01@\0\0\x07\x04\0\x0dheaders-bl\
-ock\x01\x0e\x01@\x02\x04names\x05value\x07\x01\0\x04\0\x0aset-header\x01\x0f\x04\
-\0\x0dappend-header\x01\x0f\x01@\x01\x04names\x01\0\x04\0\x0dremove-header\x01\x10\
-\x01p\x01\x01@\x01\x06fields\x11\x01\0\x04\0\x0bset-headers\x01\x12\x03\0\x19wei\
-r:policy/request@0.1.0\x05\x02\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\
-\0\x01@\0\0{\x04\0\x06status\x01\x02\x01@\x01\x06status{\x01\0\x04\0\x0aset-stat\
-us\x01\x03\x01p}\x01k\x04\x01@\x01\x04names\0\x05\x04\0\x06header\x01\x06\x01p\x04\
-\x01@\x01\x04names\0\x07\x04\0\x0dheader-values\x01\x08\x01@\x01\x04names\0\x7f\x04\
-\0\x0ahas-header\x01\x09\x01@\x02\x04names\x05values\0\x7f\x04\0\x09header-is\x01\
-\x0a\x01@\0\0\x04\x04\0\x0dheaders-block\x01\x0b\x01@\x02\x04names\x05value\x04\x01\
-\0\x04\0\x0aset-header\x01\x0c\x04\0\x0dappend-header\x01\x0c\x01@\x01\x04names\x01\
-\0\x04\0\x0dremove-header\x01\x0d\x01p\x01\x01@\x01\x06fields\x0e\x01\0\x04\0\x0b\
-set-headers\x01\x0f\x03\0\x1aweir:policy/response@0.1.0\x05\x03\x01B\x18\x02\x03\
-\x02\x01\x01\x04\0\x05field\x03\0\0\x01m\x10\x19downstream-remote-address\x18dow\
-nstream-local-address\x18downstream-connection-id\x08protocol\x0astart-time\x08d\
-uration\x11response-duration\x0ebytes-received\x0abytes-sent\x08listener\x05rout\
-e\x10upstream-cluster\x0dupstream-host\x16upstream-local-address\x06reason\x0dre\
-ason-detail\x04\0\x0cattribute-id\x03\0\x02\x01q\x03\x04text\x01s\0\x03int\x01w\0\
-\x04time\x01w\0\x04\0\x05value\x03\0\x04\x01k\x05\x01@\x01\x02id\x03\0\x06\x04\0\
-\x09attribute\x01\x07\x01p\x01\x01p}\x01@\x03\x06status{\x07headers\x08\x04body\x09\
-\x01\0\x04\0\x05reply\x01\x0a\x01@\x01\x05bytes\x09\x01\0\x04\0\x0creplace-body\x01\
-\x0b\x01k\x09\x01@\x01\x03keys\0\x0c\x04\0\x08note-get\x01\x0d\x01@\x02\x03keys\x05\
-value\x09\x01\0\x04\0\x08note-set\x01\x0e\x01@\x02\x09namespaces\x03keys\0\x0c\x04\
-\0\x0ashared-get\x01\x0f\x01@\x03\x09namespaces\x03keys\x05value\x09\x01\0\x04\0\
-\x0ashared-set\x01\x10\x03\0\x1aweir:policy/exchange@0.1.0\x05\x04\x01B\x06\x01m\
-\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05\
-level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05level\x01\0\x7f\x04\
-\0\x07enabled\x01\x03\x03\0\x15weir:policy/log@0.1.0\x05\x05\x01B\x03\x01@\0\0w\x04\
-\0\x03now\x01\0\x04\0\x09monotonic\x01\0\x03\0\x17weir:policy/clock@0.1.0\x05\x06\
-\x01B\x05\x01@\0\0w\x04\0\x04next\x01\0\x01p}\x01@\x01\x03leny\0\x01\x04\0\x05by\
-tes\x01\x02\x03\0\x18weir:policy/random@0.1.0\x05\x07\x01B\x03\x01ks\x01@\x01\x04\
-names\0\0\x04\0\x03get\x01\x01\x03\0\x1dweir:policy/environment@0.1.0\x05\x08\x01\
-B\x06\x01m\x03\x07unknown\x04full\x09too-large\x04\0\x05error\x03\0\0\x01p}\x01j\
-\0\x01\x01\x01@\x02\x04sinky\x06record\x02\0\x03\x04\0\x05write\x01\x04\x03\0\x16\
-weir:policy/sink@0.1.0\x05\x09\x01B\x0d\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\
-\0\x01p\x01\x01p}\x01r\x07\x06methods\x04paths\x09authoritys\x07headers\x02\x04b\
-ody\x03\x0atimeout-msy\x0cmax-responsey\x04\0\x04call\x03\0\x04\x01r\x03\x06stat\
-us{\x07headers\x02\x04body\x03\x04\0\x06answer\x03\0\x06\x01m\x07\x0bnot-granted\
-\x07connect\x07timeout\x09too-large\x05reset\x0bover-budget\x07invalid\x04\0\x05\
-error\x03\0\x08\x01j\x01\x07\x01\x09\x01@\x02\x07backends\x04call\x05\0\x0a\x04\0\
-\x05fetch\x01\x0b\x03\0\x1aweir:policy/upstream@0.1.0\x05\x0a\x01B\x16\x01m\x02\x0a\
-over-quota\x09too-large\x04\0\x05error\x03\0\0\x01p}\x01r\x02\x05value\x02\x07ve\
-rsionw\x04\0\x05entry\x03\0\x03\x01k\x04\x01@\x01\x03keys\0\x05\x04\0\x03get\x01\
-\x06\x01j\0\x01\x01\x01@\x03\x03keys\x05value\x02\x06ttl-msw\0\x07\x04\0\x03set\x01\
-\x08\x01j\x01\x7f\x01\x01\x01@\x04\x03keys\x07versionw\x05value\x02\x06ttl-msw\0\
-\x09\x04\0\x0fcompare-and-set\x01\x0a\x01j\x01x\x01\x01\x01@\x03\x03keys\x05delt\
-ax\x06ttl-msw\0\x0b\x04\0\x09increment\x01\x0c\x01@\x01\x03keys\x01\0\x04\0\x06d\
-elete\x01\x0d\x01ps\x01@\x02\x06prefixs\x05limity\0\x0e\x04\0\x04keys\x01\x0f\x03\
-\0\x14weir:policy/kv@0.1.0\x05\x0b\x01B\x08\x01r\x02\x04names\x05values\x04\0\x05\
-label\x03\0\0\x01p\x01\x01@\x03\x04names\x06labels\x02\x05deltaw\x01\0\x04\0\x03\
-add\x01\x03\x01@\x03\x04names\x06labels\x02\x05valueu\x01\0\x04\0\x03set\x01\x04\
-\x04\0\x07observe\x01\x04\x03\0\x19weir:policy/metrics@0.1.0\x05\x0c\x04\08weir:\
-policy/policy-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&policy-with\
--all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dw\
-it-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+t\x03\0\x11\x01m\x02\x04next\x05close\x04\0\x11connection-action\x03\0\x13\x01n\x03\
+\x0fdownstream-data\x0dupstream-data\x05close\x04\0\x11connection-events\x03\0\x15\
+\x03\0\x17weir:policy/types@0.1.0\x05\0\x02\x03\0\0\x05field\x01B$\x02\x03\x02\x01\
+\x01\x04\0\x05field\x03\0\0\x01@\0\0s\x04\0\x06method\x01\x02\x01@\x01\x06method\
+s\x01\0\x04\0\x0aset-method\x01\x03\x04\0\x06scheme\x01\x02\x04\0\x09authority\x01\
+\x02\x01@\x01\x09authoritys\x01\0\x04\0\x0dset-authority\x01\x04\x04\0\x04path\x01\
+\x02\x01@\x01\x04paths\x01\0\x04\0\x08set-path\x01\x05\x01@\x01\x06prefixs\0\x7f\
+\x04\0\x10path-starts-with\x01\x06\x01p}\x01k\x07\x01@\x01\x04names\0\x08\x04\0\x06\
+header\x01\x09\x01p\x07\x01@\x01\x04names\0\x0a\x04\0\x0dheader-values\x01\x0b\x01\
+@\x01\x04names\0\x7f\x04\0\x0ahas-header\x01\x0c\x01@\x02\x04names\x05values\0\x7f\
+\x04\0\x09header-is\x01\x0d\x01@\0\0\x07\x04\0\x0dheaders-block\x01\x0e\x01@\x02\
+\x04names\x05value\x07\x01\0\x04\0\x0aset-header\x01\x0f\x04\0\x0dappend-header\x01\
+\x0f\x01@\x01\x04names\x01\0\x04\0\x0dremove-header\x01\x10\x01p\x01\x01@\x01\x06\
+fields\x11\x01\0\x04\0\x0bset-headers\x01\x12\x03\0\x19weir:policy/request@0.1.0\
+\x05\x02\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\0\x01@\0\0{\x04\0\x06\
+status\x01\x02\x01@\x01\x06status{\x01\0\x04\0\x0aset-status\x01\x03\x01p}\x01k\x04\
+\x01@\x01\x04names\0\x05\x04\0\x06header\x01\x06\x01p\x04\x01@\x01\x04names\0\x07\
+\x04\0\x0dheader-values\x01\x08\x01@\x01\x04names\0\x7f\x04\0\x0ahas-header\x01\x09\
+\x01@\x02\x04names\x05values\0\x7f\x04\0\x09header-is\x01\x0a\x01@\0\0\x04\x04\0\
+\x0dheaders-block\x01\x0b\x01@\x02\x04names\x05value\x04\x01\0\x04\0\x0aset-head\
+er\x01\x0c\x04\0\x0dappend-header\x01\x0c\x01@\x01\x04names\x01\0\x04\0\x0dremov\
+e-header\x01\x0d\x01p\x01\x01@\x01\x06fields\x0e\x01\0\x04\0\x0bset-headers\x01\x0f\
+\x03\0\x1aweir:policy/response@0.1.0\x05\x03\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05\
+field\x03\0\0\x01p}\x01k\x02\x01@\x01\x04names\0\x03\x04\0\x06header\x01\x04\x01\
+p\x02\x01@\x01\x04names\0\x05\x04\0\x0dheader-values\x01\x06\x01@\x01\x04names\0\
+\x7f\x04\0\x0ahas-header\x01\x07\x01@\x02\x04names\x05values\0\x7f\x04\0\x09head\
+er-is\x01\x08\x01@\0\0\x02\x04\0\x0dheaders-block\x01\x09\x01@\x02\x04names\x05v\
+alue\x02\x01\0\x04\0\x0aset-header\x01\x0a\x04\0\x0dappend-header\x01\x0a\x01@\x01\
+\x04names\x01\0\x04\0\x0dremove-header\x01\x0b\x01p\x01\x01@\x01\x06fields\x0c\x01\
+\0\x04\0\x0bset-headers\x01\x0d\x03\0\"weir:policy/request-trailers@0.1.0\x05\x04\
+\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\0\x01p}\x01k\x02\x01@\x01\x04\
+names\0\x03\x04\0\x06header\x01\x04\x01p\x02\x01@\x01\x04names\0\x05\x04\0\x0dhe\
+ader-values\x01\x06\x01@\x01\x04names\0\x7f\x04\0\x0ahas-header\x01\x07\x01@\x02\
+\x04names\x05values\0\x7f\x04\0\x09header-is\x01\x08\x01@\0\0\x02\x04\0\x0dheade\
+rs-block\x01\x09\x01@\x02\x04names\x05value\x02\x01\0\x04\0\x0aset-header\x01\x0a\
+\x04\0\x0dappend-header\x01\x0a\x01@\x01\x04names\x01\0\x04\0\x0dremove-header\x01\
+\x0b\x01p\x01\x01@\x01\x06fields\x0c\x01\0\x04\0\x0bset-headers\x01\x0d\x03\0#we\
+ir:policy/response-trailers@0.1.0\x05\x05\x01B\x18\x02\x03\x02\x01\x01\x04\0\x05\
+field\x03\0\0\x01m\x10\x19downstream-remote-address\x18downstream-local-address\x18\
+downstream-connection-id\x08protocol\x0astart-time\x08duration\x11response-durat\
+ion\x0ebytes-received\x0abytes-sent\x08listener\x05route\x10upstream-cluster\x0d\
+upstream-host\x16upstream-local-address\x06reason\x0dreason-detail\x04\0\x0cattr\
+ibute-id\x03\0\x02\x01q\x03\x04text\x01s\0\x03int\x01w\0\x04time\x01w\0\x04\0\x05\
+value\x03\0\x04\x01k\x05\x01@\x01\x02id\x03\0\x06\x04\0\x09attribute\x01\x07\x01\
+p\x01\x01p}\x01@\x03\x06status{\x07headers\x08\x04body\x09\x01\0\x04\0\x05reply\x01\
+\x0a\x01@\x01\x05bytes\x09\x01\0\x04\0\x0creplace-body\x01\x0b\x01k\x09\x01@\x01\
+\x03keys\0\x0c\x04\0\x08note-get\x01\x0d\x01@\x02\x03keys\x05value\x09\x01\0\x04\
+\0\x08note-set\x01\x0e\x01@\x02\x09namespaces\x03keys\0\x0c\x04\0\x0ashared-get\x01\
+\x0f\x01@\x03\x09namespaces\x03keys\x05value\x09\x01\0\x04\0\x0ashared-set\x01\x10\
+\x03\0\x1aweir:policy/exchange@0.1.0\x05\x06\x01B\x06\x01m\x05\x05trace\x05debug\
+\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messag\
+es\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05level\x01\0\x7f\x04\0\x07enabled\x01\
+\x03\x03\0\x15weir:policy/log@0.1.0\x05\x07\x01B\x03\x01@\0\0w\x04\0\x03now\x01\0\
+\x04\0\x09monotonic\x01\0\x03\0\x17weir:policy/clock@0.1.0\x05\x08\x01B\x05\x01@\
+\0\0w\x04\0\x04next\x01\0\x01p}\x01@\x01\x03leny\0\x01\x04\0\x05bytes\x01\x02\x03\
+\0\x18weir:policy/random@0.1.0\x05\x09\x01B\x03\x01ks\x01@\x01\x04names\0\0\x04\0\
+\x03get\x01\x01\x03\0\x1dweir:policy/environment@0.1.0\x05\x0a\x01B\x06\x01m\x03\
+\x07unknown\x04full\x09too-large\x04\0\x05error\x03\0\0\x01p}\x01j\0\x01\x01\x01\
+@\x02\x04sinky\x06record\x02\0\x03\x04\0\x05write\x01\x04\x03\0\x16weir:policy/s\
+ink@0.1.0\x05\x0b\x01B\x0d\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\0\x01p\x01\x01\
+p}\x01r\x07\x06methods\x04paths\x09authoritys\x07headers\x02\x04body\x03\x0atime\
+out-msy\x0cmax-responsey\x04\0\x04call\x03\0\x04\x01r\x04\x06status{\x07headers\x02\
+\x04body\x03\x08trailers\x02\x04\0\x06answer\x03\0\x06\x01m\x07\x0bnot-granted\x07\
+connect\x07timeout\x09too-large\x05reset\x0bover-budget\x07invalid\x04\0\x05erro\
+r\x03\0\x08\x01j\x01\x07\x01\x09\x01@\x02\x07backends\x04call\x05\0\x0a\x04\0\x05\
+fetch\x01\x0b\x03\0\x1aweir:policy/upstream@0.1.0\x05\x0c\x02\x03\0\x0b\x05error\
+\x01B\x20\x02\x03\x02\x01\x01\x04\0\x05field\x03\0\0\x02\x03\x02\x01\x0d\x04\0\x05\
+error\x03\0\x02\x01p\x01\x01r\x05\x07services\x06methods\x08metadata\x04\x0atime\
+out-msy\x0bmax-messagey\x04\0\x04call\x03\0\x05\x01r\x03\x04codey\x07messages\x08\
+trailers\x04\x04\0\x06status\x03\0\x07\x01p}\x01k\x09\x01r\x03\x07message\x0a\x08\
+metadata\x04\x06status\x08\x04\0\x06answer\x03\0\x0b\x01y\x04\0\x09stream-id\x03\
+\0\x0d\x01q\x02\x07message\x01\x09\0\x03end\x01\x08\0\x04\0\x08received\x03\0\x0f\
+\x01j\x01\x0c\x01\x03\x01@\x03\x07backends\x04call\x06\x07message\x09\0\x11\x04\0\
+\x05unary\x01\x12\x01j\x01\x0e\x01\x03\x01@\x02\x07backends\x04call\x06\0\x13\x04\
+\0\x04open\x01\x14\x01j\0\x01\x03\x01@\x02\x02id\x0e\x07message\x09\0\x15\x04\0\x04\
+send\x01\x16\x01@\x01\x02id\x0e\x01\0\x04\0\x06finish\x01\x17\x01j\x01\x10\x01\x03\
+\x01@\x01\x02id\x0e\0\x18\x04\0\x07receive\x01\x19\x04\0\x06cancel\x01\x17\x03\0\
+\x16weir:policy/grpc@0.1.0\x05\x0e\x01B\x16\x01m\x03\x0aover-quota\x09too-large\x0c\
+not-a-number\x04\0\x05error\x03\0\0\x01p}\x01r\x02\x05value\x02\x07versionw\x04\0\
+\x05entry\x03\0\x03\x01k\x04\x01@\x01\x03keys\0\x05\x04\0\x03get\x01\x06\x01j\0\x01\
+\x01\x01@\x03\x03keys\x05value\x02\x06ttl-msw\0\x07\x04\0\x03set\x01\x08\x01j\x01\
+\x7f\x01\x01\x01@\x04\x03keys\x07versionw\x05value\x02\x06ttl-msw\0\x09\x04\0\x0f\
+compare-and-set\x01\x0a\x01j\x01x\x01\x01\x01@\x03\x03keys\x05deltax\x06ttl-msw\0\
+\x0b\x04\0\x09increment\x01\x0c\x01@\x01\x03keys\x01\0\x04\0\x06delete\x01\x0d\x01\
+ps\x01@\x02\x06prefixs\x05limity\0\x0e\x04\0\x04keys\x01\x0f\x03\0\x14weir:polic\
+y/kv@0.1.0\x05\x0f\x01B\x08\x01r\x02\x04names\x05values\x04\0\x05label\x03\0\0\x01\
+p\x01\x01@\x03\x04names\x06labels\x02\x05deltaw\x01\0\x04\0\x03add\x01\x03\x01@\x03\
+\x04names\x06labels\x02\x05valueu\x01\0\x04\0\x03set\x01\x04\x04\0\x07observe\x01\
+\x04\x03\0\x19weir:policy/metrics@0.1.0\x05\x10\x04\08weir:policy/policy-with-al\
+l-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-r\
+emoved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262\
+.0\x10wit-bindgen-rust\x060.63.0";
 
 #[inline(never)]
 #[doc(hidden)]
