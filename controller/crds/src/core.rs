@@ -1,7 +1,8 @@
-//! The kinds of Kubernetes itself that stand behind backends and namespace selectors.
+//! The kinds of Kubernetes itself that stand behind backends, namespace selectors and references to secrets.
 
 mod endpoint_slice;
 mod namespace;
+mod secret;
 mod service;
 
 pub use endpoint_slice::{
@@ -9,4 +10,5 @@ pub use endpoint_slice::{
     SERVICE_NAME_LABEL,
 };
 pub use namespace::{NAME_LABEL, Namespace};
+pub use secret::{DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, Secret};
 pub use service::{IntOrString, Protocol, Service, ServicePort, ServiceSpec};

@@ -19,6 +19,7 @@ pub enum Kind {
     ReferenceGrant,
     Namespace,
     Service,
+    Secret,
     EndpointSlice,
     Backend,
     TrafficPolicy,
@@ -39,13 +40,14 @@ pub enum Scope {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::GatewayClass,
         Self::Gateway,
         Self::HTTPRoute,
         Self::ReferenceGrant,
         Self::Namespace,
         Self::Service,
+        Self::Secret,
         Self::EndpointSlice,
         Self::Backend,
         Self::TrafficPolicy,
@@ -64,6 +66,7 @@ impl Kind {
             Self::ReferenceGrant => "ReferenceGrant",
             Self::Namespace => "Namespace",
             Self::Service => "Service",
+            Self::Secret => "Secret",
             Self::EndpointSlice => "EndpointSlice",
             Self::Backend => "Backend",
             Self::TrafficPolicy => "TrafficPolicy",
@@ -78,7 +81,7 @@ impl Kind {
     pub const fn group(self) -> &'static str {
         match self {
             Self::GatewayClass | Self::Gateway | Self::HTTPRoute | Self::ReferenceGrant => gateway_api::GROUP,
-            Self::Namespace | Self::Service => "",
+            Self::Namespace | Self::Service | Self::Secret => "",
             Self::EndpointSlice => core::DISCOVERY_GROUP,
             Self::Backend | Self::TrafficPolicy | Self::DirectResponse | Self::HTTPListenerPolicy => {
                 kgateway::GROUP
@@ -91,7 +94,7 @@ impl Kind {
     pub const fn versions(self) -> &'static [&'static str] {
         match self {
             Self::GatewayClass | Self::Gateway | Self::HTTPRoute | Self::ReferenceGrant => &["v1", "v1beta1"],
-            Self::Namespace | Self::Service | Self::EndpointSlice => &["v1"],
+            Self::Namespace | Self::Service | Self::Secret | Self::EndpointSlice => &["v1"],
             Self::Backend | Self::TrafficPolicy | Self::DirectResponse | Self::HTTPListenerPolicy => {
                 &["v1alpha1"]
             }
@@ -141,6 +144,7 @@ impl Kind {
             Self::ReferenceGrant => schema::<Resource<gateway_api::ReferenceGrantSpec>>(),
             Self::Namespace => schema::<core::Namespace>(),
             Self::Service => schema::<Resource<core::ServiceSpec>>(),
+            Self::Secret => schema::<core::Secret>(),
             Self::EndpointSlice => schema::<core::EndpointSlice>(),
             Self::Backend => schema::<Resource<kgateway::BackendSpec>>(),
             Self::TrafficPolicy => schema::<Resource<kgateway::TrafficPolicySpec>>(),

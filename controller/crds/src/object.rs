@@ -55,6 +55,7 @@ objects! {
     ReferenceGrant => gateway_api::ReferenceGrant,
     Namespace => core::Namespace,
     Service => core::Service,
+    Secret => core::Secret,
     EndpointSlice => core::EndpointSlice,
     Backend => kgateway::Backend,
     TrafficPolicy => kgateway::TrafficPolicy,

@@ -3,39 +3,65 @@
 use weir_config::document::{Cluster, Endpoint};
 use weir_crds::Kind;
 use weir_crds::core::{EndpointPort, EndpointSlice, IntOrString, Protocol, Service, ServicePort};
-use weir_crds::gateway_api::HttpBackendRef;
+use weir_crds::gateway_api::{BackendObjectReference, HttpBackendRef};
 use weir_crds::kgateway::Backend;
 
 use crate::grant;
 use crate::input::Input;
 use crate::status::{Condition, ObjectStatus, Status};
+use crate::unresolved::Unresolved;
 
-/// Why a reference does not resolve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unresolved {
-    /// Gateway API's reason.
-    pub(crate) reason: &'static str,
-    pub(crate) message: String,
+/// A reference to a backend, whichever object holds it.
+#[derive(Clone, Copy)]
+pub(crate) struct Reference<'a> {
+    group: Option<&'a str>,
+    kind: Option<&'a str>,
+    name: &'a str,
+    namespace: Option<&'a str>,
+    port: Option<u16>,
 }
 
-impl Unresolved {
-    pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
+impl<'a> From<&'a HttpBackendRef> for Reference<'a> {
+    fn from(reference: &'a HttpBackendRef) -> Self {
         Self {
-            reason,
-            message: message.into(),
+            group: reference.group.as_deref(),
+            kind: reference.kind.as_deref(),
+            name: &reference.name,
+            namespace: reference.namespace.as_deref(),
+            port: reference.port,
         }
     }
 }
 
-/// The cluster that a reference of a route names. Permission is judged before existence.
+impl<'a> From<&'a BackendObjectReference> for Reference<'a> {
+    fn from(reference: &'a BackendObjectReference) -> Self {
+        Self {
+            group: reference.group.as_deref(),
+            kind: reference.kind.as_deref(),
+            name: &reference.name,
+            namespace: reference.namespace.as_deref(),
+            port: reference.port,
+        }
+    }
+}
+
+impl Reference<'_> {
+    /// Whether it names a Service, as it does when it says nothing.
+    pub(crate) fn is_service(&self) -> bool {
+        self.group.is_none_or(str::is_empty) && self.kind.is_none_or(|it| it == "Service")
+    }
+}
+
+/// The cluster that a reference names, held by an object of that kind and namespace. Permission is judged
+/// before existence.
 pub(crate) fn resolve(
     input: &Input,
-    route_namespace: &str,
-    backend: &HttpBackendRef,
+    from: (Kind, &str),
+    backend: &Reference<'_>,
 ) -> Result<Cluster, Unresolved> {
-    let group = backend.group.as_deref().unwrap_or_default();
-    let kind = backend.kind.as_deref().unwrap_or("Service");
-    let namespace = backend.namespace.as_deref().unwrap_or(route_namespace);
+    let group = backend.group.unwrap_or_default();
+    let kind = backend.kind.unwrap_or("Service");
+    let namespace = backend.namespace.unwrap_or(from.1);
     let known = [Kind::Service, Kind::Backend]
         .into_iter()
         .find(|it| it.group() == group && it.as_str() == kind);
@@ -44,8 +70,8 @@ pub(crate) fn resolve(
             format!("{kind} of group {group:?} is no backend; name a Service or a kgateway Backend");
         return Err(Unresolved::new("InvalidKind", message));
     };
-    let name = &backend.name;
-    if !grant::allows(input, route_namespace, kind, namespace, name) {
+    let name = backend.name;
+    if !grant::allows(input, from, kind, namespace, name) {
         let message =
             format!("{kind} {namespace}/{name} is in another namespace, where no ReferenceGrant allows this");
         return Err(Unresolved::new("RefNotPermitted", message));

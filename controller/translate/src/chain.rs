@@ -145,6 +145,8 @@ mod tests {
             failure_mode: FailureMode::Closed,
             capabilities: None,
             limits: Default::default(),
+            isolation: None,
+            backends: None,
             origin: Vec::new(),
         };
         Link {

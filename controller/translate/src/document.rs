@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use weir_config::Document;
-use weir_config::document::{Backend, Cluster, Filter, Limits, Listener, Plugin, Protocol, Route, Source};
+use weir_config::document::{
+    Backend, Cluster, Filter, Isolation, Limits, Listener, Plugin, Protocol, Recycle, Rollout, Route, Source,
+};
 
 use crate::chain::{self, ChainView, GatewayChains, Link};
 use crate::gateway::GatewayState;
+use crate::plugin::UsablePlugin;
 use crate::policy::{Governed, Policies, Site};
 use crate::route::{RouteState, RuleState};
 
@@ -92,6 +95,7 @@ pub(crate) fn assemble<'a>(
     let document = Document {
         version: Document::VERSION.to_owned(),
         gateway: gateway.key.clone(),
+        detail_header: gateway.detail_header(),
         listeners,
         routes: written,
         filters: parts.filters.into_values().collect(),
@@ -187,9 +191,11 @@ fn write_rule(
             rule.backends.clone()
         };
         if !is_faulty {
-            parts
-                .clusters
-                .extend(rule.clusters.iter().map(|it| (it.name.clone(), it.clone())));
+            parts.add_clusters(&rule.clusters);
+            for (filter, plugin) in &rule.handlers {
+                parts.add_plugin(plugin.clone());
+                parts.filters.insert(filter.name.clone(), filter.clone());
+            }
         }
         written.push(Route {
             name: place.view.name.clone(),
@@ -218,9 +224,8 @@ fn write_rule(
 
 impl Parts {
     /// Takes in the filters of a chain with their plugins; returns the filters' names.
-    fn add(&mut self, links: &[Link], plugins: Vec<Plugin>) -> Vec<String> {
-        self.plugins
-            .extend(plugins.into_iter().map(|it| (it.name.clone(), it)));
+    fn add(&mut self, links: &[Link], plugins: Vec<UsablePlugin>) -> Vec<String> {
+        plugins.into_iter().for_each(|it| self.add_plugin(it));
         for link in links {
             let filter = &link.filter;
             if let Some(builtin) = filter.plugin.strip_prefix("builtin/") {
@@ -229,6 +234,16 @@ impl Parts {
             self.filters.insert(filter.name.clone(), filter.clone());
         }
         links.iter().map(|it| it.filter.name.clone()).collect()
+    }
+
+    fn add_plugin(&mut self, usable: UsablePlugin) {
+        self.add_clusters(&usable.clusters);
+        self.plugins.insert(usable.plugin.name.clone(), usable.plugin);
+    }
+
+    fn add_clusters(&mut self, clusters: &[Cluster]) {
+        let named = clusters.iter().map(|it| (it.name.clone(), it.clone()));
+        self.clusters.extend(named);
     }
 
     /// A built-in is granted what its filters ask for, together.
@@ -240,8 +255,13 @@ impl Parts {
                 name: filter.plugin.clone(),
                 source: Source::Builtin(builtin.to_owned()),
                 digest: None,
+                public_key: None,
                 capabilities: Vec::new(),
                 limits: Limits::default(),
+                isolation: Isolation::default(),
+                rollout: Rollout::default(),
+                recycle: Recycle::default(),
+                backends: Vec::new(),
             });
         plugin
             .capabilities

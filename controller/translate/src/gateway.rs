@@ -7,6 +7,7 @@ use weir_crds::gateway_api::{FromNamespaces, Gateway};
 
 use crate::class::ClassState;
 use crate::input::{Input, Scope};
+use crate::limit::Defect;
 use crate::listener::{self, ListenerState};
 use crate::status::{Condition, ObjectStatus, Status};
 
@@ -21,6 +22,9 @@ pub(crate) struct GatewayState<'a> {
     /// Why nothing of it is programmed: reason and message.
     refusal: Option<(&'static str, String)>,
 }
+
+/// The annotation of a Gateway that turns the header with details on.
+const DETAIL_HEADER: &str = "weir.dev/detail-header";
 
 /// Every address of this machine.
 const ANY_ADDRESS: &str = "0.0.0.0";
@@ -55,6 +59,11 @@ pub(crate) fn evaluate<'a>(input: &'a Input, classes: &[ClassState<'_>]) -> Vec<
 }
 
 impl GatewayState<'_> {
+    /// Whether responses of our own say why in a header.
+    pub(crate) fn detail_header(&self) -> bool {
+        detail_header(self.gateway) == Ok(true)
+    }
+
     /// Whether there is anything to run.
     pub(crate) fn is_programmed(&self) -> bool {
         self.refusal.is_none() && self.listeners.iter().any(|it| it.is_usable())
@@ -88,16 +97,18 @@ impl GatewayState<'_> {
             .map(|it| it.name())
             .collect();
         let any_usable = self.listeners.iter().any(|it| it.is_usable());
+        // A notice: what is left out takes nothing from the Gateway.
+        let notice = detail_header(self.gateway).err();
+        let notice = notice
+            .map(|(field, why)| format!("; {field}: {why}"))
+            .unwrap_or_default();
         match bad.is_empty() {
-            true => Condition::new(
-                "Accepted",
-                true,
-                "Accepted",
-                "all listeners are valid",
-                generation,
-            ),
+            true => {
+                let message = format!("all listeners are valid{notice}");
+                Condition::new("Accepted", true, "Accepted", message, generation)
+            }
             false => {
-                let message = format!("listeners that are not valid: {}", bad.join(", "));
+                let message = format!("listeners that are not valid: {}{notice}", bad.join(", "));
                 Condition::new("Accepted", any_usable, "ListenersNotValid", message, generation)
             }
         }
@@ -113,6 +124,20 @@ impl GatewayState<'_> {
                 "no listener can be programmed",
                 generation,
             ),
+        }
+    }
+}
+
+/// What the annotation of a Gateway says about the header with details, or that it is not understood.
+pub(crate) fn detail_header(gateway: &Gateway) -> Result<bool, Defect> {
+    let annotations = &gateway.metadata.annotations;
+    match annotations.get(DETAIL_HEADER).map(String::as_str) {
+        Some("true") => Ok(true),
+        None | Some("false") => Ok(false),
+        Some(other) => {
+            let field = format!("metadata.annotations[{DETAIL_HEADER}]");
+            let message = format!("{other:?} counts as \"false\"; write \"true\" or \"false\"");
+            Err((field, message))
         }
     }
 }

@@ -4,8 +4,14 @@ use weir_crds::Kind;
 
 use crate::input::Input;
 
-/// Whether an HTTPRoute of one namespace may refer to an object of another.
-pub(crate) fn allows(input: &Input, from_namespace: &str, kind: Kind, namespace: &str, name: &str) -> bool {
+/// Whether an object of one namespace, given by its kind, may refer to an object of another.
+pub(crate) fn allows(
+    input: &Input,
+    (referrer, from_namespace): (Kind, &str),
+    kind: Kind,
+    namespace: &str,
+    name: &str,
+) -> bool {
     if from_namespace == namespace {
         return true;
     }
@@ -14,9 +20,10 @@ pub(crate) fn allows(input: &Input, from_namespace: &str, kind: Kind, namespace:
         .iter()
         .filter(|it| it.metadata.namespace() == namespace);
     grants.into_iter().any(|grant| {
-        let route = Kind::HTTPRoute;
         let from = grant.spec.from.iter().any(|from| {
-            from.group == route.group() && from.kind == route.as_str() && from.namespace == from_namespace
+            from.group == referrer.group()
+                && from.kind == referrer.as_str()
+                && from.namespace == from_namespace
         });
         let to = grant.spec.to.iter().any(|to| {
             to.group == kind.group()

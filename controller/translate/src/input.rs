@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_crds::core::{EndpointSlice, NAME_LABEL, Namespace, SERVICE_NAME_LABEL, Service};
+use weir_crds::core::{EndpointSlice, NAME_LABEL, Namespace, SERVICE_NAME_LABEL, Secret, Service};
 use weir_crds::gateway_api::{Gateway, GatewayClass, HttpRoute, ReferenceGrant};
 use weir_crds::kgateway::{Backend, DirectResponse, HttpListenerPolicy, TrafficPolicy};
 use weir_crds::weir::{Plugin, PluginPolicy};
@@ -20,6 +20,7 @@ pub struct Input {
     pub reference_grants: Vec<ReferenceGrant>,
     pub namespaces: Vec<Namespace>,
     pub services: Vec<Service>,
+    pub secrets: Vec<Secret>,
     pub endpoint_slices: Vec<EndpointSlice>,
     pub backends: Vec<Backend>,
     pub traffic_policies: Vec<TrafficPolicy>,
@@ -61,6 +62,7 @@ impl Input {
             Object::ReferenceGrant(it) => self.reference_grants.push(*it),
             Object::Namespace(it) => self.namespaces.push(*it),
             Object::Service(it) => self.services.push(*it),
+            Object::Secret(it) => self.secrets.push(*it),
             Object::EndpointSlice(it) => self.endpoint_slices.push(*it),
             Object::Backend(it) => self.backends.push(*it),
             Object::TrafficPolicy(it) => self.traffic_policies.push(*it),
@@ -78,6 +80,7 @@ impl Input {
         self.reference_grants.sort_by_cached_key(|it| age(&it.metadata));
         self.namespaces.sort_by_cached_key(|it| age(&it.metadata));
         self.services.sort_by_cached_key(|it| age(&it.metadata));
+        self.secrets.sort_by_cached_key(|it| age(&it.metadata));
         self.endpoint_slices.sort_by_cached_key(|it| age(&it.metadata));
         self.backends.sort_by_cached_key(|it| age(&it.metadata));
         self.traffic_policies.sort_by_cached_key(|it| age(&it.metadata));
@@ -106,8 +109,8 @@ impl Input {
             .find(|it| named(&it.metadata, namespace, name))
     }
 
-    pub(crate) fn plugin(&self, namespace: &str, name: &str) -> Option<&Plugin> {
-        self.plugins
+    pub(crate) fn secret(&self, namespace: &str, name: &str) -> Option<&Secret> {
+        self.secrets
             .iter()
             .find(|it| named(&it.metadata, namespace, name))
     }

@@ -13,9 +13,12 @@ mod input;
 mod limit;
 mod listener;
 mod parse;
+mod plugin;
 mod policy;
 mod route;
+mod secret;
 mod status;
+mod unresolved;
 
 use weir_config::Document;
 
@@ -45,8 +48,9 @@ pub struct Output {
 pub fn translate(input: &Input) -> Output {
     let classes = class::evaluate(input);
     let mut gateways = gateway::evaluate(input, &classes);
-    let routes = route::evaluate(input, &mut gateways);
-    let mut policies = policy::Policies::resolve(input);
+    let plugins = plugin::Plugins::evaluate(input);
+    let routes = route::evaluate(input, &plugins, &mut gateways);
+    let mut policies = policy::Policies::resolve(input, &plugins);
     let mut output = Output::default();
     for (index, gateway) in gateways.iter().enumerate() {
         let (document, chains) = document::assemble(index, gateway, &routes, &mut policies);

@@ -1,49 +1,22 @@
 //! What a plugin may do and use: from the texts of Plugin and PluginPolicy objects to the document's form.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use weir_config::document;
-use weir_crds::weir::{Limits, PluginSpec};
+use weir_crds::weir::Limits;
 use weir_model::Capability;
 
 /// A field and what is wrong with it.
 pub(crate) type Defect = (String, String);
 
-/// Everything that is wrong with a Plugin.
-pub(crate) fn plugin_defects(spec: &PluginSpec) -> Vec<Defect> {
-    let mut defects = Vec::new();
-    match (&spec.source.file, &spec.source.builtin) {
-        (Some(_), None) => {}
-        (None, Some(builtin)) if BUILTINS.contains(&builtin.name.as_str()) => {}
-        (None, Some(builtin)) => {
-            let message = format!(
-                "there is no built-in {:?}; the built-ins are {}",
-                builtin.name,
-                BUILTINS.join(", ")
-            );
-            defects.push(("spec.source.builtin.name".to_owned(), message));
-        }
-        _ => defects.push((
-            "spec.source".to_owned(),
-            "write exactly one of file, builtin".to_owned(),
-        )),
-    }
-    if let Some(digest) = &spec.digest {
-        let hex = digest.strip_prefix("sha256:");
-        if !hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())) {
-            defects.push((
-                "spec.digest".to_owned(),
-                format!("{digest:?} is not sha256: and 64 hex digits"),
-            ));
-        }
-    }
-    defects.extend(capability_defects(&spec.capabilities));
-    defects.extend(limits(&spec.limits).err().into_iter().flatten());
+/// Defects as conditions show them.
+pub(crate) fn lines(defects: &[Defect]) -> Vec<String> {
     defects
+        .iter()
+        .map(|(field, message)| format!("{field}: {message}"))
+        .collect()
 }
-
-/// The plugins that every gateway carries.
-const BUILTINS: [&str; 3] = ["access-log", "direct-response", "transformation"];
 
 /// What is wrong with a list of capabilities under `spec.capabilities`.
 pub(crate) fn capability_defects(capabilities: &[String]) -> Vec<Defect> {
@@ -68,9 +41,14 @@ pub(crate) fn limits(limits: &Limits) -> Result<document::Limits, Vec<Defect>> {
     };
     let limits = document::Limits {
         memory_bytes: read("memory", &limits.memory, quantity, "32Mi"),
+        table_elements: limits.table_elements,
         deadline_millis: read("deadline", &limits.deadline, millis, "20ms"),
+        timeout_millis: read("timeout", &limits.timeout, millis, "10s"),
         body_bytes: read("body", &limits.body, quantity, "1Mi"),
         instances: limits.instances,
+        callouts: limits.callouts,
+        log_lines: limits.log_lines,
+        kv_bytes: read("kv", &limits.kv, quantity, "16Mi"),
     };
     if defects.is_empty() {
         Ok(limits)
@@ -79,29 +57,66 @@ pub(crate) fn limits(limits: &Limits) -> Result<document::Limits, Vec<Defect>> {
     }
 }
 
+/// The limits of a use in numbers, or what is wrong with them: as on a Plugin, without `kv`.
+pub(crate) fn limits_of_use(own: &Limits) -> Result<document::Limits, Vec<Defect>> {
+    let found = limits(own);
+    if own.kv.is_none() {
+        return found;
+    }
+    let mut defects = found.err().unwrap_or_default();
+    let message = "all uses of a plugin share its key-value namespace; set it in the Plugin";
+    defects.retain(|(field, _)| field != "spec.limits.kv");
+    defects.push(("spec.limits.kv".to_owned(), message.to_owned()));
+    Err(defects)
+}
+
 /// Which limits of a use are wider than those of its plugin.
 pub(crate) fn wider(plugin: &document::Limits, own: &document::Limits) -> Vec<Defect> {
     let default = weir_model::Limits::DEFAULT;
-    let deadline = u64::try_from(default.deadline.as_millis()).unwrap_or(u64::MAX);
+    let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+    let wide = |it: Option<u32>| it.map(u64::from);
     let pairs = [
+        ("memory", own.memory_bytes, plugin.memory_bytes, default.memory),
         (
-            "memory",
-            own.memory_bytes,
-            plugin.memory_bytes.unwrap_or(default.memory),
+            "tableElements",
+            wide(own.table_elements),
+            wide(plugin.table_elements),
+            default.table_elements.into(),
         ),
         (
             "deadline",
             own.deadline_millis,
-            plugin.deadline_millis.unwrap_or(deadline),
+            plugin.deadline_millis,
+            millis(default.deadline),
         ),
-        ("body", own.body_bytes, plugin.body_bytes.unwrap_or(default.body)),
+        (
+            "timeout",
+            own.timeout_millis,
+            plugin.timeout_millis,
+            millis(default.timeout),
+        ),
+        ("body", own.body_bytes, plugin.body_bytes, default.body),
         (
             "instances",
-            own.instances.map(u64::from),
-            plugin.instances.unwrap_or(default.instances).into(),
+            wide(own.instances),
+            wide(plugin.instances),
+            default.instances.into(),
+        ),
+        (
+            "callouts",
+            wide(own.callouts),
+            wide(plugin.callouts),
+            default.callouts.into(),
+        ),
+        (
+            "logLines",
+            wide(own.log_lines),
+            wide(plugin.log_lines),
+            default.log_lines.into(),
         ),
     ];
-    let defect = |(field, own, limit): (&str, Option<u64>, u64)| {
+    let defect = |(field, own, limit, default): (&str, Option<u64>, Option<u64>, u64)| {
+        let limit = limit.unwrap_or(default);
         let own = own.filter(|own| *own > limit)?;
         let message = format!("{own} is wider than the plugin's own {limit}; raise it in the Plugin");
         Some((format!("spec.limits.{field}"), message))
@@ -127,7 +142,7 @@ fn quantity(text: &str) -> Option<u64> {
 }
 
 /// A duration as Gateway API writes it (GEP-2257): up to four parts such as `1m30s` or `20ms`.
-fn millis(text: &str) -> Option<u64> {
+pub(crate) fn millis(text: &str) -> Option<u64> {
     let (mut rest, mut total, mut parts) = (text, 0_u64, 0);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;

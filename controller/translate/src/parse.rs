@@ -77,13 +77,12 @@ pub fn parse(files: &[SourceFile]) -> Parsed {
 }
 
 /// Kinds that manifests of a gateway often hold beside it, and that the gateway does without.
-const LEFT_OUT: [&str; 8] = [
+const LEFT_OUT: [&str; 7] = [
     "ConfigMap",
     "CustomResourceDefinition",
     "DaemonSet",
     "Deployment",
     "Pod",
-    "Secret",
     "ServiceAccount",
     "StatefulSet",
 ];
@@ -201,17 +200,8 @@ impl Parser {
             self.defects(file, node, &name, defects);
             return;
         }
-        if let Object::HTTPRoute(route) = &object
-            && route.spec.parent_refs.is_empty()
-        {
-            let message = "the route attaches to nothing; name a Gateway".to_owned();
-            self.push(
-                Severity::Notice,
-                file,
-                node,
-                &name,
-                ("spec.parentRefs".to_owned(), message),
-            );
+        if let Some(notice) = rule::notice(&object) {
+            self.push(Severity::Notice, file, node, &name, notice);
         }
         if let Object::Plugin(plugin) = &mut object
             && let Some(source) = &mut plugin.spec.source.file

@@ -8,12 +8,12 @@ mod site;
 mod target;
 mod transformation;
 
-use weir_config::document;
 use weir_crds::Kind;
 use weir_crds::kgateway::DirectResponse;
 
 use crate::chain::{Link, Overridden};
 use crate::input::Input;
+use crate::plugin::{Plugins, UsablePlugin};
 use crate::route::Extension;
 use crate::status::ObjectStatus;
 
@@ -25,6 +25,7 @@ pub(crate) struct Policies<'a> {
     transformations: Vec<transformation::State<'a>>,
     access_logs: Vec<access_log::State<'a>>,
     plugin_policies: Vec<plugin::State<'a>>,
+    plugins: &'a Plugins<'a>,
     input: &'a Input,
 }
 
@@ -34,14 +35,14 @@ pub(crate) struct Governed {
     pub(crate) links: Vec<Link>,
     pub(crate) overridden: Vec<Overridden>,
     /// The plugins of users that the links need.
-    pub(crate) plugins: Vec<document::Plugin>,
+    pub(crate) plugins: Vec<UsablePlugin>,
     /// Why the place must answer 500.
     pub(crate) fault: Option<String>,
 }
 
 impl<'a> Policies<'a> {
     /// Resolves the targets of all policies and prepares their filters.
-    pub(crate) fn resolve(input: &'a Input) -> Self {
+    pub(crate) fn resolve(input: &'a Input, plugins: &'a Plugins<'a>) -> Self {
         Self {
             transformations: input
                 .traffic_policies
@@ -56,8 +57,9 @@ impl<'a> Policies<'a> {
             plugin_policies: input
                 .plugin_policies
                 .iter()
-                .map(|it| plugin::State::new(input, it))
+                .map(|it| plugin::State::new(input, plugins, it))
                 .collect(),
+            plugins,
             input,
         }
     }
@@ -93,7 +95,8 @@ impl<'a> Policies<'a> {
             .collect();
         statuses.extend(self.access_logs.into_iter().map(|it| it.report.into_status()));
         statuses.extend(self.transformations.into_iter().map(|it| it.report.into_status()));
-        statuses.extend(self.input.plugins.iter().map(plugin::status));
+        let plugins = self.input.plugins.iter();
+        statuses.extend(plugins.filter_map(|it| self.plugins.status(it)));
         statuses.extend(self.plugin_policies.into_iter().map(|it| it.report.into_status()));
         statuses
     }

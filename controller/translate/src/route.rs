@@ -11,7 +11,9 @@ use weir_model::Hostname;
 
 use crate::gateway::GatewayState;
 use crate::input::Input;
+use crate::plugin::Plugins;
 use crate::status::{Condition, ObjectStatus, RouteParentStatus, Status, controller_name};
+use crate::unresolved;
 
 pub(crate) use attach::ParentState;
 pub(crate) use rule::{Extension, RuleState};
@@ -26,7 +28,11 @@ pub(crate) struct RouteState<'a> {
 }
 
 /// The routes that concern our Gateways. Counts what attaches to each listener.
-pub(crate) fn evaluate<'a>(input: &'a Input, gateways: &mut [GatewayState<'_>]) -> Vec<RouteState<'a>> {
+pub(crate) fn evaluate<'a>(
+    input: &'a Input,
+    plugins: &Plugins<'_>,
+    gateways: &mut [GatewayState<'_>],
+) -> Vec<RouteState<'a>> {
     let mut routes = Vec::new();
     for route in &input.http_routes {
         let (hostnames, mut unsupported) = hostnames(route);
@@ -35,7 +41,7 @@ pub(crate) fn evaluate<'a>(input: &'a Input, gateways: &mut [GatewayState<'_>]) 
             continue;
         }
         unsupported.extend(unsupported::fields(route));
-        let (rules, defects) = rule::evaluate(input, route);
+        let (rules, defects) = rule::evaluate(input, plugins, route);
         unsupported.extend(defects);
         let state = RouteState {
             route,
@@ -135,24 +141,8 @@ impl RouteState<'_> {
     }
 
     fn resolved(&self, generation: i64) -> Condition {
-        let unresolved: Vec<_> = self.rules.iter().flat_map(|it| &it.unresolved).collect();
-        let Some(first) = unresolved.first() else {
-            return Condition::new(
-                "ResolvedRefs",
-                true,
-                "ResolvedRefs",
-                "all references resolve",
-                generation,
-            );
-        };
-        let messages: Vec<_> = unresolved.iter().map(|it| it.message.as_str()).collect();
-        Condition::new(
-            "ResolvedRefs",
-            false,
-            first.reason,
-            messages.join("; "),
-            generation,
-        )
+        let found: Vec<_> = self.rules.iter().flat_map(|it| &it.unresolved).collect();
+        unresolved::condition(&found, generation)
     }
 
     fn partially_invalid(&self, generation: i64) -> Option<Condition> {

@@ -2,7 +2,14 @@
 //!
 //! Names refer to other parts of the same document. Everything is untrusted until it was lowered.
 
+mod plugin;
+
 use serde::{Deserialize, Serialize};
+
+pub use plugin::{
+    FailureMode, Filter, GrantedBackend, Isolation, Limits, OciSource, Plugin, PullSecret, Recycle, Rollout,
+    Source,
+};
 
 /// The configuration of one gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,6 +19,9 @@ pub struct Document {
     pub version: String,
     /// The Gateway, as `namespace/name`.
     pub gateway: String,
+    /// Whether responses of our own say why in a header.
+    #[serde(default, skip_serializing_if = "plugin::is_default")]
+    pub detail_header: bool,
     /// Where to accept.
     #[serde(default)]
     pub listeners: Vec<Listener>,
@@ -33,12 +43,22 @@ impl Document {
     /// The only version there is.
     pub const VERSION: &'static str = "weir.dev/v1";
 
-    /// Writes the document as YAML.
+    /// Writes the document as YAML, for people: passwords are left out.
     ///
     /// # Errors
     /// When a value has no YAML form, which none of ours lacks.
     pub fn to_yaml(&self) -> Result<String, serde_saphyr::ser::Error> {
-        serde_saphyr::to_string(self)
+        let mut document = self.clone();
+        for plugin in &mut document.plugins {
+            if let Source::Oci(OciSource {
+                pull_secret: Some(secret),
+                ..
+            }) = &mut plugin.source
+            {
+                secret.password = plugin::REDACTED.to_owned();
+            }
+        }
+        serde_saphyr::to_string(&document)
     }
 }
 
@@ -147,102 +167,14 @@ pub enum ValuePattern {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Backend {
-    /// The cluster's name; absent when the reference did not resolve (its share gets 500).
+    /// The cluster's name. Absent, as `handler` is, when the reference did not resolve (its share gets 500).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// The name of a filter that answers instead of a cluster; its plugin is a terminal handler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<String>,
     /// Its share.
     pub weight: u32,
-}
-
-/// One configured use of a plugin.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Filter {
-    /// Unique.
-    pub name: String,
-    /// The plugin's name.
-    pub plugin: String,
-    /// Handed to the plugin as JSON.
-    #[serde(default)]
-    pub config: serde_json::Value,
-    /// The stage, by name.
-    pub stage: String,
-    /// What its failure does.
-    #[serde(default)]
-    pub failure_mode: FailureMode,
-    /// The capabilities of this use; a subset of the plugin's when given, else the plugin's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capabilities: Option<Vec<String>>,
-    /// Narrower limits than the plugin's.
-    #[serde(default, skip_serializing_if = "Limits::is_empty")]
-    pub limits: Limits,
-    /// The objects that asked for it, for people.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub origin: Vec<String>,
-}
-
-/// What a filter's failure does to the exchange.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum FailureMode {
-    /// Answer with an error.
-    #[default]
-    Closed,
-    /// Leave this filter out.
-    Open,
-}
-
-/// A plugin artifact.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Plugin {
-    /// Unique; `namespace/name`, or `builtin/<name>`.
-    pub name: String,
-    /// Where its bytes come from.
-    pub source: Source,
-    /// `sha256:<hex>`, when pinned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// Granted imports.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub capabilities: Vec<String>,
-    /// What one call may use.
-    #[serde(default, skip_serializing_if = "Limits::is_empty")]
-    pub limits: Limits,
-}
-
-/// Where a plugin's bytes come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Source {
-    /// Embedded, by name.
-    Builtin(String),
-    /// A file, by absolute path.
-    File(String),
-}
-
-/// What one call of a plugin may use; absent fields take the default.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Limits {
-    /// Linear memory, in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<u64>,
-    /// CPU time of one call, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline_millis: Option<u64>,
-    /// Largest body held back, in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body_bytes: Option<u64>,
-    /// Instances per worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instances: Option<u32>,
-}
-
-impl Limits {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// The live set of addresses behind a backend.
@@ -265,3 +197,6 @@ pub struct Endpoint {
     /// The port.
     pub port: u16,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,10 @@
 //! `Document` → `Snapshot`: names become indexes, text becomes types, and every defect is collected.
 
+mod limit;
+mod plugin;
+
 use std::collections::HashMap;
 use std::str::FromStr;
-use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use weir_model as model;
@@ -52,11 +54,12 @@ impl Lowering {
         self.names("listeners", document.listeners.iter().map(|it| it.name.as_str()));
 
         let lowered_plugins: Vec<_> = self.each("plugins", &document.plugins, |this, at, plugin| {
-            this.plugin(at, plugin)
+            this.plugin(at, plugin, &clusters)
         });
         let snapshot = model::Snapshot {
             revision: revision(document),
             gateway: document.gateway.clone(),
+            detail_header: document.detail_header,
             filters: self.each("filters", &document.filters, |this, at, filter| {
                 let plugin = this.reference(&format!("{at}.plugin"), &plugins, &filter.plugin)?;
                 this.filter(
@@ -64,6 +67,7 @@ impl Lowering {
                     filter,
                     model::PluginIndex(plugin),
                     lowered_plugins.get(plugin)?,
+                    &clusters,
                 )
             }),
             routes: self.each("routes", &document.routes, |this, at, route| {
@@ -125,12 +129,8 @@ impl Lowering {
         }
         let chain = self.references(&format!("{at}.chain"), filters, &route.chain);
         let backends = self.each(&format!("{at}.backends"), &route.backends, |this, at, backend| {
-            let cluster = match &backend.cluster {
-                None => None,
-                Some(name) => Some(this.reference(&format!("{at}.cluster"), clusters, name)?),
-            };
             Some(model::Backend {
-                cluster: cluster.map(model::ClusterIndex),
+                target: this.target(at, backend, filters, clusters)?,
                 weight: backend.weight,
             })
         });
@@ -141,6 +141,33 @@ impl Lowering {
             chain: chain.into_iter().map(model::FilterIndex).collect(),
             backends,
         })
+    }
+
+    fn target(
+        &mut self,
+        at: &str,
+        backend: &document::Backend,
+        filters: &Names<'_>,
+        clusters: &Names<'_>,
+    ) -> Option<model::BackendTarget> {
+        match (&backend.cluster, &backend.handler) {
+            (None, None) => Some(model::BackendTarget::Unresolved),
+            (Some(name), None) => {
+                let index = self.reference(&format!("{at}.cluster"), clusters, name)?;
+                Some(model::BackendTarget::Cluster(model::ClusterIndex(index)))
+            }
+            (None, Some(name)) => {
+                let index = self.reference(&format!("{at}.handler"), filters, name)?;
+                Some(model::BackendTarget::Plugin(model::FilterIndex(index)))
+            }
+            (Some(_), Some(_)) => {
+                self.defect(
+                    at,
+                    "cluster and handler exclude each other; remove one".to_owned(),
+                );
+                None
+            }
+        }
     }
 
     fn condition(&mut self, at: &str, condition: &document::Match) -> Option<RouteMatch> {
@@ -184,92 +211,6 @@ impl Lowering {
                 self.parse(&format!("{at}.regex"), text).map(ValuePattern::Regex)
             }
         }
-    }
-
-    fn plugin(&mut self, at: &str, plugin: &document::Plugin) -> Option<model::Plugin> {
-        let source = match &plugin.source {
-            document::Source::Builtin(name) => Some(model::PluginSource::Builtin(name.clone())),
-            document::Source::File(path) if path.starts_with('/') => {
-                Some(model::PluginSource::File(path.into()))
-            }
-            document::Source::File(path) => {
-                self.defect(
-                    &format!("{at}.source.file"),
-                    format!("{path:?} is not an absolute path"),
-                );
-                None
-            }
-        };
-        if let Some(digest) = &plugin.digest {
-            let hex = digest.strip_prefix("sha256:");
-            if !hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())) {
-                self.defect(
-                    &format!("{at}.digest"),
-                    format!("{digest:?} is not sha256: and 64 hex digits"),
-                );
-            }
-        }
-        let capabilities = self.each(
-            &format!("{at}.capabilities"),
-            &plugin.capabilities,
-            |this, at, text| this.parse(at, text),
-        );
-        let limits = chosen(model::Limits::DEFAULT, &plugin.limits);
-        Some(model::Plugin {
-            name: plugin.name.clone(),
-            source: source?,
-            digest: plugin.digest.as_ref().map(|digest| digest.to_ascii_lowercase()),
-            capabilities,
-            limits,
-        })
-    }
-
-    fn filter(
-        &mut self,
-        at: &str,
-        filter: &document::Filter,
-        index: model::PluginIndex,
-        plugin: &model::Plugin,
-    ) -> Option<model::ChainFilter> {
-        let stage = self.parse(&format!("{at}.stage"), &filter.stage);
-        let capabilities = match &filter.capabilities {
-            None => plugin.capabilities.clone(),
-            Some(texts) => self.each(&format!("{at}.capabilities"), texts, |this, at, text| {
-                this.parse(at, text)
-            }),
-        };
-        // A built-in is granted what its front end asks for; a user's plugin only what its object grants.
-        if !matches!(plugin.source, model::PluginSource::Builtin(_)) {
-            for extra in capabilities.iter().filter(|it| !plugin.capabilities.contains(it)) {
-                self.defect(
-                    &format!("{at}.capabilities"),
-                    format!(
-                        "{extra} is not granted to plugin {:?}; add it to the plugin's capabilities",
-                        plugin.name
-                    ),
-                );
-            }
-        }
-        let config = match serde_json::to_vec(&filter.config) {
-            Ok(config) => config,
-            Err(error) => {
-                self.defect(&format!("{at}.config"), error.to_string());
-                return None;
-            }
-        };
-        Some(model::ChainFilter {
-            name: filter.name.clone(),
-            plugin: index,
-            config,
-            stage: stage?,
-            failure_mode: match filter.failure_mode {
-                document::FailureMode::Closed => model::FailureMode::Closed,
-                document::FailureMode::Open => model::FailureMode::Open,
-            },
-            capabilities,
-            limits: narrowed(plugin.limits, &filter.limits),
-            origin: filter.origin.clone(),
-        })
     }
 
     /// Collects the names of one kind and reports those that stand twice.
@@ -338,29 +279,6 @@ fn lower_cluster(cluster: &document::Cluster) -> model::Cluster {
     }
 }
 
-/// What a plugin's object says, over the defaults.
-fn chosen(base: model::Limits, limits: &document::Limits) -> model::Limits {
-    model::Limits {
-        memory: limits.memory_bytes.unwrap_or(base.memory),
-        deadline: limits
-            .deadline_millis
-            .map_or(base.deadline, Duration::from_millis),
-        body: limits.body_bytes.unwrap_or(base.body),
-        instances: limits.instances.unwrap_or(base.instances).max(1),
-    }
-}
-
-/// What a use of a plugin says: never wider than the plugin's own limits.
-fn narrowed(base: model::Limits, limits: &document::Limits) -> model::Limits {
-    let wanted = chosen(base, limits);
-    model::Limits {
-        memory: wanted.memory.min(base.memory),
-        deadline: wanted.deadline.min(base.deadline),
-        body: wanted.body.min(base.body),
-        instances: wanted.instances.min(base.instances),
-    }
-}
-
 fn revision(document: &Document) -> model::Revision {
     // Field order is fixed by the types, so equal documents have equal JSON.
     let canonical = serde_json::to_vec(document).unwrap_or_default();
@@ -370,3 +288,6 @@ fn revision(document: &Document) -> model::Revision {
     }
     model::Revision::from_digest(short)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Capability, Limits, PluginIndex};
+use crate::{Capability, GrantedBackend, Isolation, Limits, PluginIndex};
 
 /// Points into `Snapshot::filters`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +26,10 @@ pub struct ChainFilter {
     pub capabilities: Vec<Capability>,
     /// Limits of this use, never wider than the plugin's own.
     pub limits: Limits,
+    /// Whether an instance serves one exchange or many; never warm where the plugin is fresh.
+    pub isolation: Isolation,
+    /// The backends that its callouts may go to; by name a subset of the plugin's own.
+    pub backends: Vec<GrantedBackend>,
     /// The objects that asked for it, for people: `TrafficPolicy default/headers`.
     pub origin: Vec<String>,
 }

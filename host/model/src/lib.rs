@@ -16,7 +16,11 @@ pub use chain::{ChainFilter, FailureMode, FilterIndex, Stage};
 pub use cluster::{Cluster, ClusterIndex, Endpoint, Host};
 pub use hostname::{Hostname, HostnameError};
 pub use listener::Listener;
-pub use plugin::{Capability, CapabilityError, Limits, Plugin, PluginIndex, PluginSource};
+pub use plugin::{
+    Capability, CapabilityError, GrantedBackend, HttpSource, HttpSourceError, Isolation, Limits, OciSource,
+    OciSourceError, Plugin, PluginIndex, PluginSource, PullSecret, Recycle, Rollout, Signature,
+    SignatureError,
+};
 pub use revision::Revision;
-pub use route::{Backend, Route, RouteIndex};
+pub use route::{Backend, BackendTarget, Route, RouteIndex};
 pub use snapshot::Snapshot;

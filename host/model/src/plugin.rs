@@ -1,9 +1,17 @@
-//! Plugin artifacts, what they may do and how much they may use.
+//! Plugins: artifacts, what they may reach and how they are kept. Not how they are configured; that is a
+//! `ChainFilter`.
+
+mod capability;
+mod limit;
+mod source;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use capability::{Capability, CapabilityError};
+pub use limit::Limits;
+pub use source::{HttpSource, HttpSourceError, OciSource, OciSourceError, PluginSource, PullSecret};
 
 /// Points into `Snapshot::plugins`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,118 +26,134 @@ pub struct Plugin {
     pub source: PluginSource,
     /// `sha256:<hex>` that the bytes must have, when pinned.
     pub digest: Option<String>,
+    /// Who must have signed the bytes, when anyone.
+    pub signature: Option<Signature>,
     /// The imports it may have. One that it has and that is not here refuses the plugin.
     pub capabilities: Vec<Capability>,
     /// What one call of it may use.
     pub limits: Limits,
+    /// Whether an instance serves one exchange or many.
+    pub isolation: Isolation,
+    /// How a new version takes over.
+    pub rollout: Rollout,
+    /// When a warm instance is replaced.
+    pub recycle: Recycle,
+    /// The backends that its callouts may go to; no others.
+    pub backends: Vec<GrantedBackend>,
 }
 
-/// Where a plugin's bytes come from.
+/// Whose signature the bytes of a plugin must carry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum PluginSource {
-    /// Embedded in the gateway, by name.
-    Builtin(String),
-    /// A file, by absolute path; watched for changes.
-    File(PathBuf),
+pub struct Signature {
+    /// A public key as PEM text (`-----BEGIN PUBLIC KEY-----`). Its shape was checked, its algorithm was not.
+    pub public_key: String,
 }
 
-/// A host interface that a plugin may import, with its arguments.
-///
-/// Written as `log`, `clock`, `random`, `environment`, `environment:NAME`, `sink:PATH`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Capability {
-    /// Lines in the gateway's own log.
-    Log,
-    /// Wall and monotonic time.
-    Clock,
-    /// Random numbers.
-    Random,
-    /// One variable of the process environment; without a name the import alone, which then shows none.
-    Environment(Option<String>),
-    /// One append-only output: `/dev/stdout`, `/dev/stderr` or an absolute file path.
-    Sink(String),
-}
+impl FromStr for Signature {
+    type Err = SignatureError;
 
-impl Capability {
-    /// The WIT interface of `weir:policy` that this grants.
-    pub const fn interface(&self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Clock => "clock",
-            Self::Random => "random",
-            Self::Environment(_) => "environment",
-            Self::Sink(_) => "sink",
+    fn from_str(text: &str) -> Result<Self, SignatureError> {
+        let body = text.trim().strip_prefix("-----BEGIN PUBLIC KEY-----");
+        let body = body.and_then(|it| it.strip_suffix("-----END PUBLIC KEY-----"));
+        let is_base64 = |it: &str| {
+            it.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"+/=\r\n\t ".contains(&b))
+        };
+        match body.filter(|it| !it.trim().is_empty() && is_base64(it)) {
+            Some(_) => Ok(Self {
+                public_key: text.to_owned(),
+            }),
+            None => Err(SignatureError),
         }
     }
 }
 
-impl fmt::Display for Capability {
+/// Why a text is no public key. It never shows the text: a private key may have been put in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a public key in PEM; it starts with -----BEGIN PUBLIC KEY-----, as cosign.pub does")]
+pub struct SignatureError;
+
+/// Whether an instance serves one exchange or many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Isolation {
+    /// Instances are kept and used again.
+    #[default]
+    Warm,
+    /// Each exchange has an instance of its own, which is thrown away after it.
+    Fresh,
+}
+
+impl fmt::Display for Isolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Log | Self::Clock | Self::Random | Self::Environment(None) => f.write_str(self.interface()),
-            Self::Environment(Some(name)) => write!(f, "environment:{name}"),
-            Self::Sink(path) => write!(f, "sink:{path}"),
-        }
+        f.write_str(match self {
+            Self::Warm => "warm",
+            Self::Fresh => "fresh",
+        })
     }
 }
 
-impl FromStr for Capability {
-    type Err = CapabilityError;
-
-    fn from_str(text: &str) -> Result<Self, CapabilityError> {
-        let (name, argument) = text.split_once(':').map_or((text, None), |(n, a)| (n, Some(a)));
-        match (name, argument) {
-            ("log", None) => Ok(Self::Log),
-            ("clock", None) => Ok(Self::Clock),
-            ("random", None) => Ok(Self::Random),
-            ("environment", None) => Ok(Self::Environment(None)),
-            ("environment", Some(name)) if !name.is_empty() => Ok(Self::Environment(Some(name.to_owned()))),
-            ("sink", Some(path)) if path.starts_with('/') => Ok(Self::Sink(path.to_owned())),
-            ("upstream" | "kv" | "metrics", _) => Err(CapabilityError::NotYet(name.to_owned())),
-            _ => Err(CapabilityError::Unknown(text.to_owned())),
-        }
-    }
+/// How a new version of a plugin takes over from the one that is live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Rollout {
+    /// It replaces the old one as soon as it is loaded and configured.
+    #[default]
+    Replace,
+    /// It runs beside the old one without effect, and what they decide is compared.
+    Shadow,
 }
 
-/// Why a capability's text is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CapabilityError {
-    /// No such capability, or its argument is missing or malformed.
-    #[error(
-        "unknown capability {0:?}; write log, clock, random, environment, environment:NAME or sink:/ABSOLUTE/PATH"
-    )]
-    Unknown(String),
-    /// Part of the WIT package, but not offered by this version of the gateway.
-    #[error("capability {0:?} is specified but not offered by this version of Weir")]
-    NotYet(String),
-}
-
-/// What one call of a plugin may use.
+/// When a warm instance is replaced; whichever comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Limits {
-    /// Linear memory of one instance, in bytes.
-    pub memory: u64,
-    /// Time on the CPU of one call, host waits left out; measured by the clock, so a busy machine counts
-    /// against it. Rounded up to the next epoch tick.
-    pub deadline: Duration,
-    /// Largest body held back for a `whole` body plan, in bytes.
-    pub body: u64,
-    /// Instances kept or running on one worker.
-    pub instances: u32,
+pub struct Recycle {
+    /// After so many calls.
+    pub calls: u32,
+    /// After so long.
+    pub age: Duration,
+    /// When its memory was larger than this share of its limit after a call; 1 to 100.
+    pub memory_percent: u8,
 }
 
-impl Limits {
-    /// The limits of a plugin that names none.
+impl Recycle {
+    /// The rule of a plugin that names none.
     pub const DEFAULT: Self = Self {
-        memory: 32 << 20,
-        deadline: Duration::from_millis(50),
-        body: 1 << 20,
-        instances: 64,
+        calls: 100_000,
+        age: Duration::from_secs(3600),
+        memory_percent: 75,
     };
 }
 
-impl Default for Limits {
+impl Default for Recycle {
     fn default() -> Self {
         Self::DEFAULT
+    }
+}
+
+/// A backend that callouts may go to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GrantedBackend {
+    /// As the plugin calls it.
+    pub name: String,
+    /// The name of a cluster in `Snapshot::clusters`. Empty when the reference did not resolve: a callout
+    /// to it fails.
+    pub cluster: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_takes_a_public_key_and_nothing_else() {
+        let key = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ==\n-----END PUBLIC KEY-----\n";
+        assert_eq!(key.parse::<Signature>().unwrap().public_key, key);
+        for bad in [
+            "",
+            "-----BEGIN PUBLIC KEY----------END PUBLIC KEY-----",
+            "-----BEGIN PRIVATE KEY-----\nMFkw\n-----END PRIVATE KEY-----",
+            "-----BEGIN PUBLIC KEY-----\n<html>\n-----END PUBLIC KEY-----",
+            "MFkw",
+        ] {
+            assert_eq!(bad.parse::<Signature>(), Err(SignatureError), "{bad:?}");
+        }
     }
 }

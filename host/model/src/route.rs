@@ -28,10 +28,31 @@ pub struct Route {
 /// A share of a rule's traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backend {
-    /// `None` when the reference did not resolve: its share is answered with 500 (Gateway API).
-    pub cluster: Option<ClusterIndex>,
+    /// Who answers it.
+    pub target: BackendTarget,
     /// Its share is `weight` of the sum of all weights; 0 takes no traffic.
     pub weight: u32,
+}
+
+impl Backend {
+    /// The cluster to forward to, when it is one.
+    pub const fn cluster(&self) -> Option<ClusterIndex> {
+        match self.target {
+            BackendTarget::Cluster(index) => Some(index),
+            BackendTarget::Plugin(_) | BackendTarget::Unresolved => None,
+        }
+    }
+}
+
+/// Who answers a share of a rule's traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendTarget {
+    /// An upstream.
+    Cluster(ClusterIndex),
+    /// A plugin that is a terminal handler; the filter is its configured use.
+    Plugin(FilterIndex),
+    /// Nobody: the reference did not resolve, and its share is answered with 500 (Gateway API).
+    Unresolved,
 }
 
 /// A conjunction of conditions on the request head.

@@ -10,6 +10,9 @@ pub struct Snapshot {
     pub revision: Revision,
     /// The Gateway this configuration belongs to, as `namespace/name`.
     pub gateway: String,
+    /// Whether responses of our own say why in a header. Off unless asked for: it tells clients about the
+    /// inside.
+    pub detail_header: bool,
     /// Where we accept.
     pub listeners: Vec<Listener>,
     /// The rules of all routes, in tie-break order: older route first, then name, then rule order.
@@ -18,6 +21,6 @@ pub struct Snapshot {
     pub filters: Vec<ChainFilter>,
     /// The artifacts that filters use.
     pub plugins: Vec<Plugin>,
-    /// The upstreams that routes name.
+    /// The upstreams that routes and callouts name.
     pub clusters: Vec<Cluster>,
 }

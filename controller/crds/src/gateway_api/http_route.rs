@@ -234,10 +234,12 @@ pub struct BackendObjectReference {
     pub group: Option<String>,
     #[serde(default)]
     pub kind: Option<String>,
+    #[schemars(length(min = 1, max = 253))]
     pub name: String,
     #[serde(default)]
     pub namespace: Option<String>,
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub port: Option<u16>,
 }
 

@@ -1,8 +1,9 @@
-//! `Plugin`: an artifact, and what it may do.
+//! `Plugin`: an artifact, what it may do, how much it may use and how it is kept.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::{GrantedBackend, Isolation, Limits, PluginSource, Verify};
 use crate::Resource;
 
 /// A plugin.
@@ -17,59 +18,62 @@ pub struct PluginSpec {
     /// `sha256:` and 64 hex digits that the bytes must have.
     #[serde(default)]
     pub digest: Option<String>,
+    /// Who must have signed the bytes; nobody when absent.
+    #[serde(default)]
+    pub verify: Option<Verify>,
     /// Imports it may have, such as `log` or `sink:/dev/stdout`.
     #[serde(default)]
     pub capabilities: Vec<String>,
+    /// Backends that its callouts may go to.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub backends: Vec<GrantedBackend>,
     /// What one call of it may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Whether an instance serves many exchanges or one; `Warm` when absent.
+    #[serde(default)]
+    pub isolation: Isolation,
+    /// How a new version takes over.
+    #[serde(default)]
+    pub rollout: Rollout,
+    /// When a warm instance is replaced.
+    #[serde(default)]
+    pub recycle: Recycle,
 }
 
-/// Where a plugin's bytes come from; exactly one member is set.
+/// How a new version takes over from the one that is live.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct PluginSource {
-    /// A file.
+pub struct Rollout {
+    /// `Replace` when absent.
     #[serde(default)]
-    pub file: Option<FileSource>,
-    /// A plugin that Weir carries.
-    #[serde(default)]
-    pub builtin: Option<BuiltinSource>,
+    pub strategy: RolloutStrategy,
 }
 
-/// A file.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct FileSource {
-    /// Absolute, or relative to the manifest's folder.
-    #[schemars(length(min = 1))]
-    pub path: String,
+/// A way to take over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum RolloutStrategy {
+    /// The new version replaces the old one once it is loaded.
+    #[default]
+    Replace,
+    /// The new version runs beside the old one without effect, and their decisions are compared.
+    Shadow,
 }
 
-/// A plugin that Weir carries.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct BuiltinSource {
-    /// Its name.
-    #[schemars(length(min = 1))]
-    pub name: String,
-}
-
-/// What one call may use; absent members take the default.
+/// When a warm instance is replaced, whichever comes first; absent members take the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Limits {
-    /// Linear memory, as a quantity such as `32Mi`.
-    #[serde(default)]
-    pub memory: Option<String>,
-    /// CPU time, as a duration such as `20ms`.
-    #[serde(default)]
-    pub deadline: Option<String>,
-    /// The largest body held back, as a quantity.
-    #[serde(default)]
-    pub body: Option<String>,
-    /// Instances per worker.
+pub struct Recycle {
+    /// After so many calls; 100000 when absent.
     #[serde(default)]
     #[schemars(range(min = 1))]
-    pub instances: Option<u32>,
+    pub calls: Option<u32>,
+    /// After so long, as a duration of a second or more; `1h` when absent.
+    #[serde(default)]
+    pub age: Option<String>,
+    /// When its memory was above this share of its limit after a call; 75 when absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    pub memory_percent: Option<u8>,
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Limits;
+use super::{Isolation, Limits, UsedBackend};
 use crate::Resource;
 use crate::kgateway::{TargetReference, TargetSelector};
 
@@ -42,9 +42,16 @@ pub struct PluginPolicySpec {
     /// The capabilities of this use; the plugin's own when absent.
     #[serde(default)]
     pub capabilities: Option<Vec<String>>,
+    /// The backends of this use; the plugin's own when absent.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub backends: Option<Vec<UsedBackend>>,
     /// Limits of this use, narrower than the plugin's own.
     #[serde(default)]
     pub limits: Limits,
+    /// `Fresh` over a warm plugin, never the reverse; the plugin's own when absent.
+    #[serde(default)]
+    pub isolation: Option<Isolation>,
 }
 
 /// Names a Plugin of the same namespace.

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use weir_crds::gateway_api::{FilterType, Gateway, HttpRoute, HttpRouteFilter, PathMatchType};
 use weir_crds::kgateway::{Backend, DirectResponse, HttpListenerPolicy};
-use weir_crds::weir::PluginPolicy;
+use weir_crds::weir::{Plugin, PluginPolicy};
 use weir_crds::{Object, ObjectMeta};
 use weir_model::Hostname;
 
-use crate::limit;
+use crate::backend::Reference;
 use crate::policy::{MERGE_ANNOTATIONS, MERGE_STRATEGIES};
+use crate::{gateway, limit, plugin, secret};
 
 /// A field and what is wrong with it.
 type Defect = (String, String);
@@ -21,14 +22,27 @@ pub(super) fn check(object: &Object) -> Vec<Defect> {
     defects
 }
 
+/// What works and is hardly meant.
+pub(super) fn notice(object: &Object) -> Option<Defect> {
+    match object {
+        Object::HTTPRoute(route) if route.spec.parent_refs.is_empty() => {
+            let message = "the route attaches to nothing; name a Gateway";
+            Some(("spec.parentRefs".to_owned(), message.to_owned()))
+        }
+        Object::Gateway(it) => gateway::detail_header(it).err(),
+        _ => None,
+    }
+}
+
 fn fields(object: &Object) -> Vec<Defect> {
     match object {
-        Object::Gateway(it) => gateway(it),
+        Object::Gateway(it) => listeners(it),
         Object::HTTPRoute(it) => http_route(it),
         Object::Backend(it) => backend(it),
         Object::DirectResponse(it) => direct_response(it),
         Object::HTTPListenerPolicy(it) => http_listener_policy(it),
-        Object::Plugin(it) => limit::plugin_defects(&it.spec),
+        Object::Secret(it) => secret::defects(it),
+        Object::Plugin(it) => plugin(it),
         Object::PluginPolicy(it) => plugin_policy(it),
         _ => Vec::new(),
     }
@@ -52,7 +66,7 @@ fn annotations(metadata: &ObjectMeta) -> Vec<Defect> {
     metadata.annotations.iter().filter_map(defect).collect()
 }
 
-fn gateway(gateway: &Gateway) -> Vec<Defect> {
+fn listeners(gateway: &Gateway) -> Vec<Defect> {
     let mut defects = Vec::new();
     let mut names = BTreeSet::new();
     for (index, listener) in gateway.spec.listeners.iter().enumerate() {
@@ -108,12 +122,11 @@ fn http_route(route: &HttpRoute) -> Vec<Defect> {
             defects.extend(route_filter(&format!("{at}.filters[{index}]"), filter));
         }
         for (index, backend) in rule.backend_refs.iter().enumerate() {
-            let is_service = backend.kind.as_deref().is_none_or(|it| it == "Service")
-                && backend.group.as_deref().is_none_or(str::is_empty);
-            if is_service && backend.port.is_none() {
-                let message = "required field is missing: a Service has a port".to_owned();
-                defects.push((format!("{at}.backendRefs[{index}].port"), message));
-            }
+            defects.extend(missing_port(
+                &format!("{at}.backendRefs[{index}]"),
+                &backend.into(),
+                backend.port,
+            ));
         }
     }
     defects
@@ -200,9 +213,32 @@ fn http_listener_policy(policy: &HttpListenerPolicy) -> Vec<Defect> {
     defects
 }
 
-fn plugin_policy(policy: &PluginPolicy) -> Vec<Defect> {
-    let capabilities = policy.spec.capabilities.as_deref().unwrap_or_default();
-    let mut defects = limit::capability_defects(capabilities);
-    defects.extend(limit::limits(&policy.spec.limits).err().into_iter().flatten());
+fn plugin(plugin: &Plugin) -> Vec<Defect> {
+    let mut defects = plugin::defects(&plugin.spec);
+    for (index, backend) in plugin.spec.backends.iter().enumerate() {
+        let reference = &backend.backend_ref;
+        let at = format!("spec.backends[{index}].backendRef");
+        defects.extend(missing_port(&at, &reference.into(), reference.port));
+    }
     defects
+}
+
+fn plugin_policy(policy: &PluginPolicy) -> Vec<Defect> {
+    let spec = &policy.spec;
+    let mut defects = limit::capability_defects(spec.capabilities.as_deref().unwrap_or_default());
+    defects.extend(limit::limits_of_use(&spec.limits).err().into_iter().flatten());
+    let backends = spec.backends.as_deref().unwrap_or_default();
+    defects.extend(plugin::repeated(backends.iter().map(|it| it.name.as_str())));
+    for (index, backend) in backends.iter().enumerate() {
+        if let Some(reference) = &backend.backend_ref {
+            let at = format!("spec.backends[{index}].backendRef");
+            defects.extend(missing_port(&at, &reference.into(), reference.port));
+        }
+    }
+    defects
+}
+
+fn missing_port(at: &str, reference: &Reference<'_>, port: Option<u16>) -> Option<Defect> {
+    let message = "required field is missing: a Service has a port";
+    (reference.is_service() && port.is_none()).then(|| (format!("{at}.port"), message.to_owned()))
 }

@@ -111,6 +111,8 @@ fn link(path: &str, sinks: Vec<(Capability, Value)>) -> Link {
         failure_mode: FailureMode::Open,
         capabilities: Some(capabilities),
         limits: Limits::default(),
+        isolation: None,
+        backends: None,
         origin: vec![format!("HTTPListenerPolicy {path}")],
     };
     // First, so that it is told of what any other filter answered.

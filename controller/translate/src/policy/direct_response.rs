@@ -24,6 +24,8 @@ pub(super) fn link(response: &DirectResponse) -> Link {
         failure_mode: FailureMode::Closed,
         capabilities: Some(Vec::new()),
         limits: Limits::default(),
+        isolation: None,
+        backends: None,
         origin: vec![format!("DirectResponse {path}")],
     };
     // It stands for the backend, so every other filter of the request comes before it.

@@ -1,32 +1,33 @@
 //! Weir's PluginPolicy → a filter of a user's plugin. Policies stack: none replaces another, and one that
 //! cannot be put in place fails as its failure mode says.
 
-use weir_config::document::{self, FailureMode, Filter};
-use weir_crds::weir::{self, Plugin, PluginPolicy};
+use weir_config::document::{self, Cluster, FailureMode, Filter, GrantedBackend};
+use weir_crds::weir::{self, PluginPolicy, PluginPolicySpec, UsedBackend};
 use weir_crds::{Kind, ObjectMeta};
 use weir_model::Stage;
 
 use super::Governed;
-use super::report::{self, Report};
+use super::report::Report;
 use super::site::Site;
 use super::target::Targets;
 use crate::chain::Link;
 use crate::input::Input;
-use crate::limit;
+use crate::limit::{self, Defect};
+use crate::plugin::{Plugins, UsablePlugin, grant, isolation, repeated};
 use crate::route::Extension;
-use crate::status::ObjectStatus;
+use crate::unresolved::Unresolved;
 
 /// A policy with its targets and its filter.
 pub(super) struct State<'a> {
     policy: &'a PluginPolicy,
     targets: Targets,
     /// The filter with its plugin; absent when there is something wrong.
-    prepared: Option<(Link, document::Plugin)>,
+    prepared: Option<(Link, UsablePlugin)>,
     pub(super) report: Report<'a>,
 }
 
 impl<'a> State<'a> {
-    pub(super) fn new(input: &Input, policy: &'a PluginPolicy) -> Self {
+    pub(super) fn new(input: &Input, plugins: &Plugins<'_>, policy: &'a PluginPolicy) -> Self {
         let spec = &policy.spec;
         let kinds = [Kind::Gateway, Kind::HTTPRoute];
         let targets = Targets::resolve(
@@ -36,7 +37,8 @@ impl<'a> State<'a> {
             &spec.target_refs,
             &spec.target_selectors,
         );
-        let prepared = prepare(input, policy);
+        let mut unresolved = Vec::new();
+        let prepared = prepare(input, plugins, policy, &mut unresolved);
         let (prepared, defects) = match prepared {
             Ok(prepared) => (Some(prepared), Vec::new()),
             Err(mut defects) => {
@@ -47,13 +49,17 @@ impl<'a> State<'a> {
                 (None, defects)
             }
         };
-        let report = Report::new(
+        let mut report = Report::new(
             Kind::PluginPolicy,
             &policy.metadata,
             &targets,
             defects,
             prepared.is_some(),
         );
+        let named = spec.backends.iter().flatten();
+        if prepared.is_some() && named.into_iter().any(|it| it.backend_ref.is_some()) {
+            report.references(unresolved);
+        }
         Self {
             policy,
             targets,
@@ -100,44 +106,30 @@ fn same(a: &ObjectMeta, b: &ObjectMeta) -> bool {
     a.namespace() == b.namespace() && a.name == b.name
 }
 
-fn prepare(input: &Input, policy: &PluginPolicy) -> Result<(Link, document::Plugin), Vec<String>> {
+/// A filter with its plugin, or everything that keeps it from being put in place.
+fn prepare(
+    input: &Input,
+    plugins: &Plugins<'_>,
+    policy: &PluginPolicy,
+    unresolved: &mut Vec<Unresolved>,
+) -> Result<(Link, UsablePlugin), Vec<String>> {
     let spec = &policy.spec;
     let (namespace, path) = (policy.metadata.namespace(), policy.metadata.path());
-    let Some(plugin) = input.plugin(namespace, &spec.plugin.name) else {
-        return Err(vec![format!(
-            "spec.plugin.name: there is no Plugin {namespace}/{}",
-            spec.plugin.name
-        )]);
-    };
-    let plugin = document_plugin(plugin).map_err(|_| {
-        vec![format!(
-            "spec.plugin.name: Plugin {namespace}/{} is not valid; see its status",
-            spec.plugin.name
-        )]
-    })?;
-    let mut defects = Vec::new();
-    let limits = limit::limits(&spec.limits).unwrap_or_else(|found| {
-        defects.extend(found);
-        document::Limits::default()
+    let usable = plugins.find(namespace, &spec.plugin.name);
+    let mut usable = usable
+        .map_err(|why| vec![format!("spec.plugin.name: {why}")])?
+        .clone();
+    let plugin = &usable.plugin;
+    let limits = narrowed(spec, plugin).map_err(|defects| limit::lines(&defects))?;
+    let backends = spec.backends.as_ref().map(|backends| {
+        let from = (Kind::PluginPolicy, namespace);
+        let (own, clusters) = backends_of_use(input, from, backends, plugin, unresolved);
+        usable.clusters.extend(clusters);
+        own
     });
-    defects.extend(limit::wider(&plugin.limits, &limits));
-    if let Some(capabilities) = &spec.capabilities {
-        defects.extend(limit::capability_defects(capabilities));
-        for (index, extra) in capabilities
-            .iter()
-            .enumerate()
-            .filter(|(_, it)| !plugin.capabilities.contains(it))
-        {
-            let message = format!("{extra} is not granted to Plugin {}; grant it there", plugin.name);
-            defects.push((format!("spec.capabilities[{index}]"), message));
-        }
-    }
-    if !defects.is_empty() {
-        return Err(lines(defects));
-    }
     let filter = Filter {
         name: format!("PluginPolicy/{path}"),
-        plugin: plugin.name.clone(),
+        plugin: usable.plugin.name.clone(),
         config: spec.config.clone(),
         stage: stage(spec.stage).to_string(),
         failure_mode: match spec.failure_mode {
@@ -146,43 +138,90 @@ fn prepare(input: &Input, policy: &PluginPolicy) -> Result<(Link, document::Plug
         },
         capabilities: spec.capabilities.clone(),
         limits,
+        isolation: spec.isolation.map(isolation),
+        backends,
         origin: vec![format!("PluginPolicy {path}")],
     };
-    Ok((
-        Link {
-            filter,
-            predicate: spec.predicate,
-            weight: spec.weight.into(),
-        },
-        plugin,
-    ))
+    let link = Link {
+        filter,
+        predicate: spec.predicate,
+        weight: spec.weight.into(),
+    };
+    Ok((link, usable))
 }
 
-fn document_plugin(plugin: &Plugin) -> Result<document::Plugin, Vec<String>> {
-    let spec = &plugin.spec;
-    let defects = limit::plugin_defects(spec);
-    let source = match (&spec.source.file, &spec.source.builtin) {
-        (Some(file), None) => Some(document::Source::File(file.path.clone())),
-        (None, Some(builtin)) => Some(document::Source::Builtin(builtin.name.clone())),
-        _ => None,
-    };
-    match (source, limit::limits(&spec.limits)) {
-        (Some(source), Ok(limits)) if defects.is_empty() => Ok(document::Plugin {
-            name: plugin.metadata.path(),
-            source,
-            digest: spec.digest.clone(),
-            capabilities: spec.capabilities.clone(),
-            limits,
-        }),
-        _ => Err(lines(defects)),
+/// The limits of a use, or everywhere that it is wider than its plugin.
+fn narrowed(spec: &PluginPolicySpec, plugin: &document::Plugin) -> Result<document::Limits, Vec<Defect>> {
+    let mut defects = Vec::new();
+    let limits = limit::limits_of_use(&spec.limits).unwrap_or_else(|found| {
+        defects.extend(found);
+        document::Limits::default()
+    });
+    defects.extend(limit::wider(&plugin.limits, &limits));
+    defects.extend(grant_defects(spec, plugin));
+    if spec.isolation == Some(weir::Isolation::Warm) && plugin.isolation == document::Isolation::Fresh {
+        let message = format!(
+            "Plugin {} is Fresh, and a use of it cannot be Warm; remove it",
+            plugin.name
+        );
+        defects.push(("spec.isolation".to_owned(), message));
+    }
+    match defects.is_empty() {
+        true => Ok(limits),
+        false => Err(defects),
     }
 }
 
-fn lines(defects: Vec<limit::Defect>) -> Vec<String> {
+/// What a use asks for beyond its plugin's grants.
+fn grant_defects(spec: &PluginPolicySpec, plugin: &document::Plugin) -> Vec<Defect> {
+    let mut defects = Vec::new();
+    let capabilities = spec.capabilities.as_deref().unwrap_or_default();
+    defects.extend(limit::capability_defects(capabilities));
+    for (index, extra) in capabilities.iter().enumerate() {
+        if !plugin.capabilities.contains(extra) {
+            let message = format!("{extra} is not granted to Plugin {}; grant it there", plugin.name);
+            defects.push((format!("spec.capabilities[{index}]"), message));
+        }
+    }
+    let backends = spec.backends.as_deref().unwrap_or_default();
+    defects.extend(repeated(backends.iter().map(|it| it.name.as_str())));
+    for (index, extra) in backends.iter().enumerate() {
+        if !plugin.backends.iter().any(|it| it.name == extra.name) {
+            let message = format!(
+                "backend {:?} is not granted to Plugin {}; grant it there",
+                extra.name, plugin.name
+            );
+            defects.push((format!("spec.backends[{index}].name"), message));
+        }
+    }
     defects
-        .into_iter()
-        .map(|(field, message)| format!("{field}: {message}"))
-        .collect()
+}
+
+/// The backends of a use with the clusters of its own references; what it does not name itself is the
+/// plugin's.
+fn backends_of_use(
+    input: &Input,
+    from: (Kind, &str),
+    backends: &[UsedBackend],
+    plugin: &document::Plugin,
+    unresolved: &mut Vec<Unresolved>,
+) -> (Vec<GrantedBackend>, Vec<Cluster>) {
+    let (mut own, mut clusters) = (Vec::new(), Vec::new());
+    for (index, backend) in backends.iter().enumerate() {
+        let Some(reference) = &backend.backend_ref else {
+            own.extend(plugin.backends.iter().find(|it| it.name == backend.name).cloned());
+            continue;
+        };
+        let at = format!("spec.backends[{index}].backendRef");
+        let (granted, cluster) =
+            grant(input, from, &backend.name, reference, &at).unwrap_or_else(|(granted, why)| {
+                unresolved.push(why);
+                (granted, None)
+            });
+        own.push(granted);
+        clusters.extend(cluster);
+    }
+    (own, clusters)
 }
 
 const fn stage(stage: weir::Stage) -> Stage {
@@ -197,10 +236,4 @@ const fn stage(stage: weir::Stage) -> Stage {
         weir::Stage::OutAuth => Stage::OutAuth,
         weir::Stage::Route => Stage::Route,
     }
-}
-
-/// The status of a Plugin, as far as its object alone tells.
-pub(super) fn status(plugin: &Plugin) -> ObjectStatus {
-    let defects = document_plugin(plugin).err().unwrap_or_default();
-    report::object_status(Kind::Plugin, &plugin.metadata, &defects)
 }

@@ -7,6 +7,7 @@ use weir_crds::{Kind, ObjectMeta};
 use super::site::Site;
 use super::target::Targets;
 use crate::status::{AncestorStatus, Condition, ObjectStatus, Reference, Status, controller_name};
+use crate::unresolved::{self, Unresolved};
 
 /// The findings about one policy.
 pub(super) struct Report<'a> {
@@ -17,6 +18,8 @@ pub(super) struct Report<'a> {
     /// How much of it is.
     pub(super) effect: Effect,
     missing: Vec<String>,
+    /// Which of its references lead nowhere; absent when it has none.
+    unresolved: Option<Vec<Unresolved>>,
     reached: BTreeMap<Reference, Reach>,
 }
 
@@ -58,8 +61,14 @@ impl<'a> Report<'a> {
             defects,
             effect,
             missing,
+            unresolved: None,
             reached: BTreeMap::new(),
         }
+    }
+
+    /// The policy names other objects; these of them lead nowhere.
+    pub(super) fn references(&mut self, unresolved: Vec<Unresolved>) {
+        self.unresolved = Some(unresolved);
     }
 
     /// `Kind namespace/name`.
@@ -114,10 +123,17 @@ impl<'a> Report<'a> {
             let pending = Condition::new("Attached", false, "Pending", message, generation);
             ancestors.push((own, vec![accepted, pending]));
         }
-        let ancestor = |(ancestor_ref, conditions): (Reference, Vec<Condition>)| AncestorStatus {
-            ancestor_ref,
-            controller_name: controller_name(),
-            conditions,
+        let resolved = self.unresolved.map(|found| {
+            let found: Vec<_> = found.iter().collect();
+            unresolved::condition(&found, generation)
+        });
+        let ancestor = |(ancestor_ref, mut conditions): (Reference, Vec<Condition>)| {
+            conditions.extend(resolved.clone());
+            AncestorStatus {
+                ancestor_ref,
+                controller_name: controller_name(),
+                conditions,
+            }
         };
         let ancestors = Some(ancestors.into_iter().map(ancestor).collect());
         ObjectStatus::new(

@@ -212,6 +212,8 @@ fn link(transformation: &Transformation, origin: Vec<String>) -> Link {
         failure_mode: FailureMode::Closed,
         capabilities: Some(template::capabilities(transformation)),
         limits: Limits::default(),
+        isolation: None,
+        backends: None,
         origin,
     };
     Link {

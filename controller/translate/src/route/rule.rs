@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use weir_config::document::{Backend, Cluster, Match};
+use weir_config::document::{Backend, Cluster, FailureMode, Filter, Limits, Match};
 use weir_crds::Kind;
-use weir_crds::gateway_api::{HttpRoute, HttpRouteRule, LocalObjectReference};
+use weir_crds::gateway_api::{HttpBackendRef, HttpRoute, HttpRouteRule, LocalObjectReference};
 use weir_crds::kgateway::{DirectResponse, TrafficPolicy};
 use weir_crds::weir::PluginPolicy;
+use weir_model::Stage;
 
-use crate::backend::{self, Unresolved};
+use crate::backend;
+use crate::grant;
 use crate::input::{Input, named};
+use crate::plugin::{Plugins, UsablePlugin};
+use crate::unresolved::Unresolved;
 
 /// A rule with all it refers to.
 pub(crate) struct RuleState<'a> {
@@ -20,6 +24,8 @@ pub(crate) struct RuleState<'a> {
     pub(crate) matches: Vec<Match>,
     pub(crate) backends: Vec<Backend>,
     pub(crate) clusters: Vec<Cluster>,
+    /// Plugins that answer a share of the traffic, each with its filter.
+    pub(crate) handlers: Vec<(Filter, UsablePlugin)>,
     pub(crate) extensions: Vec<Extension<'a>>,
     /// References that lead nowhere.
     pub(crate) unresolved: Vec<Unresolved>,
@@ -45,7 +51,11 @@ pub(crate) enum Extension<'a> {
 }
 
 /// The rules of a route, and what is wrong with their matches.
-pub(super) fn evaluate<'a>(input: &'a Input, route: &'a HttpRoute) -> (Vec<RuleState<'a>>, Vec<String>) {
+pub(super) fn evaluate<'a>(
+    input: &'a Input,
+    plugins: &Plugins<'_>,
+    route: &'a HttpRoute,
+) -> (Vec<RuleState<'a>>, Vec<String>) {
     let (mut rules, mut defects, mut names) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (index, rule) in route.spec.rules.iter().enumerate() {
         let name = match &rule.name {
@@ -68,12 +78,13 @@ pub(super) fn evaluate<'a>(input: &'a Input, route: &'a HttpRoute) -> (Vec<RuleS
             matches,
             backends: Vec::new(),
             clusters: Vec::new(),
+            handlers: Vec::new(),
             extensions: Vec::new(),
             unresolved: Vec::new(),
             conflict: None,
             lost_filter: None,
         };
-        state.resolve_backends(input, route, rule, &at);
+        state.resolve_backends(input, plugins, route, rule, &at);
         state.resolve_extensions(input, route, rule, &at);
         state.check_direct_response(&at);
         rules.push(state);
@@ -82,26 +93,37 @@ pub(super) fn evaluate<'a>(input: &'a Input, route: &'a HttpRoute) -> (Vec<RuleS
 }
 
 impl<'a> RuleState<'a> {
-    fn resolve_backends(&mut self, input: &Input, route: &HttpRoute, rule: &HttpRouteRule, at: &str) {
+    fn resolve_backends(
+        &mut self,
+        input: &Input,
+        plugins: &Plugins<'_>,
+        route: &HttpRoute,
+        rule: &HttpRouteRule,
+        at: &str,
+    ) {
+        let from = (Kind::HTTPRoute, route.metadata.namespace());
         for (index, reference) in rule.backend_refs.iter().enumerate() {
-            let cluster = match backend::resolve(input, route.metadata.namespace(), reference) {
-                Ok(cluster) => {
-                    let name = cluster.name.clone();
-                    self.clusters.push(cluster);
-                    Some(name)
-                }
-                Err(Unresolved { reason, message }) => {
-                    self.unresolved.push(Unresolved::new(
-                        reason,
-                        format!("{at}.backendRefs[{index}]: {message}"),
-                    ));
-                    None
-                }
-            };
-            self.backends.push(Backend {
-                cluster,
+            let mut backend = Backend {
+                cluster: None,
+                handler: None,
                 weight: reference.weight.unwrap_or(1),
-            });
+            };
+            let found = if names_plugin(reference) {
+                handler(input, plugins, from, reference).map(|(filter, plugin)| {
+                    backend.handler = Some(filter.name.clone());
+                    self.handlers.push((filter, plugin));
+                })
+            } else {
+                backend::resolve(input, from, &reference.into()).map(|cluster| {
+                    backend.cluster = Some(cluster.name.clone());
+                    self.clusters.push(cluster);
+                })
+            };
+            if let Err(why) = found {
+                self.unresolved
+                    .push(why.at(&format!("{at}.backendRefs[{index}]"), ""));
+            }
+            self.backends.push(backend);
         }
     }
 
@@ -148,6 +170,45 @@ impl<'a> RuleState<'a> {
             ));
         }
     }
+}
+
+fn names_plugin(reference: &HttpBackendRef) -> bool {
+    let plugin = Kind::Plugin;
+    reference.group.as_deref() == Some(plugin.group()) && reference.kind.as_deref() == Some(plugin.as_str())
+}
+
+/// The plugin that answers instead of a backend, with the one filter that all rules share.
+fn handler(
+    input: &Input,
+    plugins: &Plugins<'_>,
+    from: (Kind, &str),
+    reference: &HttpBackendRef,
+) -> Result<(Filter, UsablePlugin), Unresolved> {
+    let namespace = reference.namespace.as_deref().unwrap_or(from.1);
+    let name = &reference.name;
+    if !grant::allows(input, from, Kind::Plugin, namespace, name) {
+        let message =
+            format!("Plugin {namespace}/{name} is in another namespace, where no ReferenceGrant allows this");
+        return Err(Unresolved::new("RefNotPermitted", message));
+    }
+    if reference.port.is_some() {
+        return Err(Unresolved::new("InvalidPort", "a Plugin has no port; remove it"));
+    }
+    let usable = plugins.find(namespace, name);
+    let usable = usable.map_err(|why| Unresolved::new("BackendNotFound", why))?;
+    let filter = Filter {
+        name: format!("handler/{namespace}/{name}"),
+        plugin: usable.plugin.name.clone(),
+        config: serde_json::Value::Null,
+        stage: Stage::Route.to_string(),
+        failure_mode: FailureMode::Closed,
+        capabilities: None,
+        limits: Limits::default(),
+        isolation: None,
+        backends: None,
+        origin: vec![format!("Plugin {namespace}/{name}")],
+    };
+    Ok((filter, usable.clone()))
 }
 
 fn extension<'a>(
