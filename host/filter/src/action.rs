@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-/// What follows a head phase.
+/// What follows a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadAction {
-    /// Go on.
+pub enum Action {
+    /// Go on; after a body phase with the staged replacement, or with what came.
     Next,
     /// Send the staged reply.
     Reply,
-    /// Hand the body over to this filter.
+    /// After a head phase: hand the body over to this filter. After any other phase it counts as `Next`.
     Body(BodyPlan),
 }
 
@@ -37,15 +37,6 @@ pub enum Oversize {
     Skip,
     /// The filter gets chunks instead.
     Stream,
-}
-
-/// What follows a body phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyAction {
-    /// Pass on the staged replacement, or what came.
-    Next,
-    /// Send the staged reply.
-    Reply,
 }
 
 /// A response made here instead of upstream.

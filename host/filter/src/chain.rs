@@ -1,15 +1,20 @@
 //! Runs the filters of a chain over one exchange.
 //!
 //! The request phases go forward, the response phases backward over the filters that passed the request
-//! on. The executor never waits: where a filter wants a body, it hands the plan back and is resumed.
+//! on. Where a filter wants a body, the executor hands the plan back and is asked again afterwards. It
+//! never waits itself: a call that waits makes it pending.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use smallvec::{SmallVec, smallvec};
 use weir_model::FailureMode;
 
-use crate::{BodyAction, BodyPlan, Exchange, FailureReason, Filter, FilterError, HeadAction, Phases, Reply};
+use crate::run::{Settled, StepState};
+use crate::{
+    Action, BodyPlan, Chunk, Direction, Exchange, FailureReason, Filter, FilterError, Phase, Phases, Reply,
+    Run,
+};
 
 /// A filter at its place.
 #[derive(Clone, Debug)]
@@ -29,22 +34,7 @@ pub struct StepIndex(pub usize);
 pub struct Chain {
     steps: Vec<Step>,
     phases: Phases,
-}
-
-/// Which filters of a chain take part in one exchange.
-#[derive(Debug, Default)]
-pub struct Run {
-    states: SmallVec<[StepState; 16]>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StepState {
-    /// The request has not passed it.
-    Ahead,
-    /// It passed the request on.
-    Passed,
-    /// It failed open: left out for the rest of the exchange.
-    LeftOut,
+    makes_callouts: bool,
 }
 
 /// Where a head phase came to.
@@ -71,10 +61,15 @@ pub enum BodyOutcome {
     Failed(FilterError),
 }
 
-#[derive(Clone, Copy)]
-enum Direction {
-    Request,
-    Response,
+/// Where the trailers phases came to.
+#[derive(Debug)]
+pub enum TrailersOutcome {
+    /// Every filter has run.
+    Done,
+    /// A filter replied.
+    Reply(Reply),
+    /// A filter failed closed.
+    Failed(FilterError),
 }
 
 impl Chain {
@@ -83,14 +78,17 @@ impl Chain {
         let phases = steps
             .iter()
             .fold(Phases::empty(), |all, step| all | step.filter.phases());
-        Self { steps, phases }
+        let makes_callouts = steps.iter().any(|step| step.filter.makes_callouts());
+        Self {
+            steps,
+            phases,
+            makes_callouts,
+        }
     }
 
     /// Starts an exchange through this chain.
-    pub fn start(&self) -> Run {
-        Run {
-            states: smallvec![StepState::Ahead; self.steps.len()],
-        }
+    pub fn start(&self, exchange: Exchange) -> Run {
+        Run::new(exchange, self.steps.len())
     }
 
     /// True when no filter wants any of these phases.
@@ -98,73 +96,117 @@ impl Chain {
         !self.phases.intersects(phases)
     }
 
-    /// Runs request-head phases from the start, or from after `after`.
-    pub fn request_head(
-        &self,
-        exchange: &mut Exchange,
-        run: &mut Run,
-        after: Option<StepIndex>,
-    ) -> HeadOutcome {
-        let from = after.map_or(0, |StepIndex(at)| at + 1);
-        for (at, step) in self.steps.iter().enumerate().skip(from) {
-            let at = StepIndex(at);
-            // Marked first: a reply of its own takes the mark back below.
-            run.set(at, StepState::Passed);
-            if !step.filter.phases().contains(Phases::REQUEST_HEAD) {
+    /// True when a filter may ask for backends.
+    pub fn makes_callouts(&self) -> bool {
+        self.makes_callouts
+    }
+
+    /// Runs request-head phases from where they came to. Call again after a body was handed over.
+    pub fn poll_request_head(&self, run: &mut Run, cx: &mut Context<'_>) -> Poll<HeadOutcome> {
+        while let Some(step) = self.steps.get(run.place.request_head) {
+            let at = StepIndex(run.place.request_head);
+            if !step.wants(Phases::REQUEST_HEAD) {
+                run.place.request_head += 1;
+                run.set(at, StepState::Passed);
                 continue;
             }
-            if let Some(outcome) = self.head(at, step, exchange, run, Direction::Request) {
+            let phase = || Phase::RequestHead;
+            let settled = ready!(run.poll_call(&*step.filter, Direction::Request, at, phase, cx));
+            run.place.request_head += 1;
+            run.set(at, StepState::Passed);
+            if let Some(outcome) = self.head(at, step, settled, run, Phases::REQUEST_BODY) {
                 if matches!(outcome, HeadOutcome::Reply(..) | HeadOutcome::Failed(..)) {
                     run.set(at, StepState::Ahead);
                 }
-                return outcome;
+                return Poll::Ready(outcome);
             }
         }
-        HeadOutcome::Done
+        Poll::Ready(HeadOutcome::Done)
     }
 
-    /// Runs response-head phases backward from the end, or from before `after`.
-    pub fn response_head(
-        &self,
-        exchange: &mut Exchange,
-        run: &mut Run,
-        after: Option<StepIndex>,
-    ) -> HeadOutcome {
-        let end = after.map_or(self.steps.len(), |StepIndex(at)| at);
-        for (at, step) in self.steps.iter().enumerate().take(end).rev() {
-            let at = StepIndex(at);
-            if run.passed(at)
-                && step.filter.phases().contains(Phases::RESPONSE_HEAD)
-                && let Some(outcome) = self.head(at, step, exchange, run, Direction::Response)
-            {
-                return outcome;
+    /// Runs response-head phases backward from where they came to. Call again after a body was handed over, or a
+    /// reply took the response's place.
+    pub fn poll_response_head(&self, run: &mut Run, cx: &mut Context<'_>) -> Poll<HeadOutcome> {
+        while let Some((at, step)) = self.before(run.place.response_head) {
+            if !run.passed(at) || !step.wants(Phases::RESPONSE_HEAD) {
+                run.place.response_head -= 1;
+                continue;
+            }
+            let phase = || Phase::ResponseHead;
+            let settled = ready!(run.poll_call(&*step.filter, Direction::Response, at, phase, cx));
+            run.place.response_head -= 1;
+            if let Some(outcome) = self.head(at, step, settled, run, Phases::RESPONSE_BODY) {
+                return Poll::Ready(outcome);
             }
         }
-        HeadOutcome::Done
+        Poll::Ready(HeadOutcome::Done)
     }
 
-    /// Gives one filter a chunk of the request body, or the whole of it.
-    pub fn request_body(
+    /// Gives one filter a chunk of a body, or the whole of it. Ask again with the same chunk until it is ready.
+    pub fn poll_body(
         &self,
-        at: StepIndex,
-        exchange: &mut Exchange,
         run: &mut Run,
-        chunk: Bytes,
-        end: bool,
-    ) -> BodyOutcome {
-        self.body(at, exchange, run, chunk, end, Direction::Request)
+        direction: Direction,
+        at: StepIndex,
+        chunk: &Chunk,
+        cx: &mut Context<'_>,
+    ) -> Poll<BodyOutcome> {
+        let Some(step) = self.steps.get(at.0).filter(|_| run.passed(at)) else {
+            return Poll::Ready(BodyOutcome::Pass(chunk.bytes.clone()));
+        };
+        let phase = || match direction {
+            Direction::Request => Phase::RequestBody(chunk.clone()),
+            Direction::Response => Phase::ResponseBody(chunk.clone()),
+        };
+        let Settled { result, reply, body } = ready!(run.poll_call(&*step.filter, direction, at, phase, cx));
+        let outcome = match (result, reply) {
+            (Ok(Action::Reply), Some(reply)) => Ok(BodyOutcome::Reply(reply)),
+            (Ok(Action::Reply), None) => Err(step.no_reply()),
+            (Ok(Action::Next | Action::Body(_)), _) => {
+                Ok(BodyOutcome::Pass(body.unwrap_or_else(|| chunk.bytes.clone())))
+            }
+            (Err(error), _) => Err(error),
+        };
+        Poll::Ready(
+            outcome.unwrap_or_else(|error| match self.fail(at, step, run, error) {
+                Ok(()) => BodyOutcome::Pass(chunk.bytes.clone()),
+                Err(error) => BodyOutcome::Failed(error),
+            }),
+        )
     }
 
-    /// Gives one filter a chunk of the response body, or the whole of it.
-    pub fn response_body(
+    /// Runs the trailers phases of a message from where they came to; its trailers are in the exchange.
+    pub fn poll_trailers(
         &self,
-        at: StepIndex,
-        exchange: &mut Exchange,
         run: &mut Run,
-        chunk: Bytes,
-        end: bool,
-    ) -> BodyOutcome {
-        self.body(at, exchange, run, chunk, end, Direction::Response)
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<TrailersOutcome> {
+        while let Some((at, step)) = self.next_for_trailers(run, direction) {
+            let (phase, wanted) = match direction {
+                Direction::Request => (Phase::RequestTrailers, Phases::REQUEST_TRAILERS),
+                Direction::Response => (Phase::ResponseTrailers, Phases::RESPONSE_TRAILERS),
+            };
+            let mut outcome = None;
+            if run.passed(at) && step.wants(wanted) {
+                let Settled { result, reply, .. } =
+                    ready!(run.poll_call(&*step.filter, direction, at, || phase, cx));
+                outcome = match (result, reply) {
+                    (Ok(Action::Reply), Some(reply)) => Some(TrailersOutcome::Reply(reply)),
+                    (Ok(Action::Reply), None) => self.fail_trailers(at, step, run, step.no_reply()),
+                    (Ok(_), _) => None,
+                    (Err(error), _) => self.fail_trailers(at, step, run, error),
+                };
+            }
+            match direction {
+                Direction::Request => run.place.request_trailers += 1,
+                Direction::Response => run.place.response_trailers -= 1,
+            }
+            if let Some(outcome) = outcome {
+                return Poll::Ready(outcome);
+            }
+        }
+        Poll::Ready(TrailersOutcome::Done)
     }
 
     /// Applies a filter's failure mode to a body that is larger than its plan's limit.
@@ -184,14 +226,34 @@ impl Chain {
     }
 
     /// Runs the log phases. A failure is reported and stops nobody.
-    pub fn log(&self, exchange: &mut Exchange) {
-        for (at, step) in self.steps.iter().enumerate() {
-            if step.filter.phases().contains(Phases::LOG) {
-                exchange.step = StepIndex(at);
-                if let Err(error) = step.filter.on_log(exchange) {
+    pub fn poll_log(&self, run: &mut Run, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(step) = self.steps.get(run.place.log) {
+            let at = StepIndex(run.place.log);
+            if step.wants(Phases::LOG) {
+                let phase = || Phase::Log;
+                let settled = ready!(run.poll_call(&*step.filter, Direction::Response, at, phase, cx));
+                if let Err(error) = settled.result {
                     tracing::warn!(filter = error.filter, reason = %error.reason, error = error.message, "log phase failed");
                 }
             }
+            run.place.log += 1;
+        }
+        Poll::Ready(())
+    }
+
+    /// The last of the first `count` steps.
+    fn before(&self, count: usize) -> Option<(StepIndex, &Step)> {
+        let at = count.checked_sub(1)?;
+        Some((StepIndex(at), self.steps.get(at)?))
+    }
+
+    fn next_for_trailers(&self, run: &Run, direction: Direction) -> Option<(StepIndex, &Step)> {
+        match direction {
+            Direction::Request => {
+                let at = run.place.request_trailers;
+                Some((StepIndex(at), self.steps.get(at)?))
+            }
+            Direction::Response => self.before(run.place.response_trailers),
         }
     }
 
@@ -199,69 +261,36 @@ impl Chain {
         &self,
         at: StepIndex,
         step: &Step,
-        exchange: &mut Exchange,
+        settled: Settled,
         run: &mut Run,
-        direction: Direction,
+        body_phase: Phases,
     ) -> Option<HeadOutcome> {
-        exchange.step = at;
-        exchange.take_reply();
-        let (result, body_phase) = match direction {
-            Direction::Request => (step.filter.on_request_head(exchange), Phases::REQUEST_BODY),
-            Direction::Response => (step.filter.on_response_head(exchange), Phases::RESPONSE_BODY),
-        };
-        let action = result.and_then(|action| match action {
-            HeadAction::Reply => exchange
-                .take_reply()
-                .map(|reply| Some(HeadOutcome::Reply(at, reply)))
-                .ok_or_else(|| step.no_reply()),
-            HeadAction::Body(plan) if step.filter.phases().contains(body_phase) => {
-                Ok(Some(HeadOutcome::Body(at, plan)))
+        let failed = match (settled.result, settled.reply) {
+            (Ok(Action::Next), _) => return None,
+            (Ok(Action::Reply), Some(reply)) => return Some(HeadOutcome::Reply(at, reply)),
+            (Ok(Action::Body(plan)), _) => {
+                return step.wants(body_phase).then_some(HeadOutcome::Body(at, plan));
             }
-            HeadAction::Next | HeadAction::Body(_) => Ok(None),
-        });
-        action.unwrap_or_else(|error| {
-            self.fail(at, step, run, error)
-                .err()
-                .map(|error| HeadOutcome::Failed(at, error))
-        })
+            (Ok(Action::Reply), None) => step.no_reply(),
+            (Err(error), _) => error,
+        };
+        self.fail(at, step, run, failed)
+            .err()
+            .map(|error| HeadOutcome::Failed(at, error))
     }
 
-    fn body(
+    fn fail_trailers(
         &self,
         at: StepIndex,
-        exchange: &mut Exchange,
+        step: &Step,
         run: &mut Run,
-        chunk: Bytes,
-        end: bool,
-        direction: Direction,
-    ) -> BodyOutcome {
-        let Some(step) = self.steps.get(at.0).filter(|_| run.passed(at)) else {
-            return BodyOutcome::Pass(chunk);
-        };
-        exchange.step = at;
-        // Whatever an earlier filter staged before it failed is not this filter's.
-        exchange.take_body();
-        exchange.take_reply();
-        let result = match direction {
-            Direction::Request => step.filter.on_request_body(exchange, &chunk, end),
-            Direction::Response => step.filter.on_response_body(exchange, &chunk, end),
-        };
-        let outcome = result.and_then(|action| match action {
-            BodyAction::Next => Ok(BodyOutcome::Pass(
-                exchange.take_body().unwrap_or_else(|| chunk.clone()),
-            )),
-            BodyAction::Reply => exchange
-                .take_reply()
-                .map(BodyOutcome::Reply)
-                .ok_or_else(|| step.no_reply()),
-        });
-        outcome.unwrap_or_else(|error| match self.fail(at, step, run, error) {
-            Ok(()) => BodyOutcome::Pass(chunk),
-            Err(error) => BodyOutcome::Failed(error),
-        })
+        error: FilterError,
+    ) -> Option<TrailersOutcome> {
+        self.fail(at, step, run, error).err().map(TrailersOutcome::Failed)
     }
 
     /// Reports a failure and applies the step's failure mode: `Ok` leaves this step out, and only it.
+    #[cold]
     fn fail(&self, at: StepIndex, step: &Step, run: &mut Run, error: FilterError) -> Result<(), FilterError> {
         tracing::warn!(
             filter = error.filter,
@@ -281,7 +310,13 @@ impl Chain {
 }
 
 impl Step {
+    fn wants(&self, phase: Phases) -> bool {
+        self.filter.phases().contains(phase)
+    }
+
+    /// A failure that no call of the filter reported.
     fn error(&self, reason: FailureReason, message: String) -> FilterError {
+        self.filter.count_failure(reason);
         FilterError {
             filter: self.filter.name().to_owned(),
             reason,
@@ -294,18 +329,6 @@ impl Step {
             FailureReason::NoReply,
             "it said `reply` and staged none".to_owned(),
         )
-    }
-}
-
-impl Run {
-    fn passed(&self, StepIndex(at): StepIndex) -> bool {
-        self.states.get(at) == Some(&StepState::Passed)
-    }
-
-    fn set(&mut self, StepIndex(at): StepIndex, state: StepState) {
-        if let Some(slot) = self.states.get_mut(at) {
-            *slot = state;
-        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! The current exchange: one request, its response, and what is known about both.
 
+use std::any::Any;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
-use crate::{Reason, Reply, StepIndex};
+use crate::{Callouts, Reason, Reply, StepIndex};
 
 /// The one request and its response that a phase call is about.
 ///
@@ -25,6 +28,22 @@ impl Exchange {
         Self(Box::new(ExchangeState {
             request,
             facts,
+            ..ExchangeState::default()
+        }))
+    }
+}
+
+impl Exchange {
+    /// A copy for somebody who only looks: everything but host objects, the way to backends, and what was staged.
+    pub fn fork(&self) -> Self {
+        Self(Box::new(ExchangeState {
+            request: self.request.clone(),
+            response: self.response.clone(),
+            request_trailers: self.request_trailers.clone(),
+            response_trailers: self.response_trailers.clone(),
+            facts: self.facts.clone(),
+            step: self.step,
+            shared: self.shared.clone(),
             ..ExchangeState::default()
         }))
     }
@@ -51,13 +70,35 @@ pub struct ExchangeState {
     pub request: RequestHead,
     /// What is answered. Edits count until the head was sent.
     pub response: ResponseHead,
+    /// Fields after the request's body; empty until they arrived.
+    pub request_trailers: HeaderMap,
+    /// Fields after the response's body; empty until they arrived.
+    pub response_trailers: HeaderMap,
     /// What is known about the exchange.
     pub facts: Facts,
+    /// The way to backends; there when a filter of the chain makes callouts.
+    pub callouts: Option<Arc<dyn Callouts>>,
     pub(crate) step: StepIndex,
+    held: Vec<Held>,
+    callouts_made: Vec<(StepIndex, u32)>,
     reply: Option<Reply>,
     body: Option<Bytes>,
     notes: Vec<Note>,
     shared: Vec<Shared>,
+}
+
+/// A host object of one filter that lives as long as the exchange, such as a stream to a backend.
+struct Held {
+    step: StepIndex,
+    object: Option<Box<dyn Any + Send>>,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held")
+            .field("step", &self.step)
+            .finish_non_exhaustive()
+    }
 }
 
 /// State of one filter.
@@ -69,7 +110,7 @@ struct Note {
 }
 
 /// A value that any filter may read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Shared {
     namespace: Box<str>,
     key: Box<str>,
@@ -77,6 +118,13 @@ struct Shared {
 }
 
 impl ExchangeState {
+    /// Turns to the filter of another call. Whatever an earlier one staged before it failed is not this one's.
+    pub(crate) fn begin(&mut self, step: StepIndex) {
+        self.step = step;
+        self.reply = None;
+        self.body = None;
+    }
+
     /// Stages a reply for an action that says so; replaces one staged before.
     pub fn stage_reply(&mut self, reply: Reply) {
         self.reply = Some(reply);
@@ -95,6 +143,21 @@ impl ExchangeState {
     /// Takes the staged bytes.
     pub fn take_body(&mut self) -> Option<Bytes> {
         self.body.take()
+    }
+
+    /// The staged reply, left where it is.
+    pub fn staged_reply(&self) -> Option<&Reply> {
+        self.reply.as_ref()
+    }
+
+    /// The staged bytes, left where they are.
+    pub fn staged_body(&self) -> Option<&Bytes> {
+        self.body.as_ref()
+    }
+
+    /// Takes over what a filter noted in another copy of the exchange.
+    pub fn take_notes_of(&mut self, other: &mut Self) {
+        self.notes = std::mem::take(&mut other.notes);
     }
 
     /// State of the running filter, from an earlier phase.
@@ -136,6 +199,62 @@ impl ExchangeState {
             .sum()
     }
 
+    /// Holds a host object for the running filter until the exchange is over; answers its number.
+    pub fn hold<T: Any + Send>(&mut self, object: T) -> u32 {
+        self.held.push(Held {
+            step: self.step,
+            object: Some(Box::new(object)),
+        });
+        u32::try_from(self.held.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Takes a held object of the running filter out, to use it or to end it.
+    pub fn take_held<T: Any + Send>(&mut self, number: u32) -> Option<Box<T>> {
+        let step = self.step;
+        let held = self.held.get_mut(usize::try_from(number).ok()?)?;
+        if held.step != step || !held.object.as_ref().is_some_and(|it| it.is::<T>()) {
+            return None;
+        }
+        held.object.take()?.downcast().ok()
+    }
+
+    /// Puts an object back under its number.
+    pub fn put_held<T: Any + Send>(&mut self, number: u32, object: Box<T>) {
+        let held = usize::try_from(number).ok().and_then(|at| self.held.get_mut(at));
+        if let Some(held) = held {
+            held.object = Some(object);
+        }
+    }
+
+    /// Counts a callout of the running filter; false when it has made `limit` already.
+    pub fn count_callout(&mut self, limit: u32) -> bool {
+        let step = self.step;
+        let made = match self.callouts_made.iter_mut().find(|(it, _)| *it == step) {
+            Some((_, made)) => made,
+            None => {
+                self.callouts_made.push((step, 0));
+                let Some((_, made)) = self.callouts_made.last_mut() else {
+                    return false;
+                };
+                made
+            }
+        };
+        let allowed = *made < limit;
+        if allowed {
+            *made += 1;
+        }
+        allowed
+    }
+
+    /// A hash of all shared values, to compare two copies by.
+    pub fn shared_hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for it in &self.shared {
+            (&it.namespace, &it.key, &it.value).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
     /// A value that any filter shared.
     pub fn shared(&self, namespace: &str, key: &str) -> Option<&Bytes> {
         self.shared
@@ -162,7 +281,7 @@ impl ExchangeState {
 }
 
 /// The request head. The host lives in the `host` field, for every protocol version.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RequestHead {
     /// The method.
     pub method: Method,
@@ -223,7 +342,7 @@ impl RequestHead {
 }
 
 /// The response head.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ResponseHead {
     /// `None` until there is a response.
     pub status: Option<StatusCode>,

@@ -1,10 +1,9 @@
 //! What a filter is.
 
 use std::fmt;
+use std::task::Context;
 
-use bytes::Bytes;
-
-use crate::{BodyAction, Exchange, FilterError, HeadAction};
+use crate::{Call, FailureReason, Progress};
 
 bitflags::bitflags! {
     /// The phases in which a filter runs. A phase that is not named is never called.
@@ -14,19 +13,20 @@ bitflags::bitflags! {
         const REQUEST_HEAD = 1;
         /// Request body, as the head phase planned it.
         const REQUEST_BODY = 1 << 1;
+        /// The request ended with trailers.
+        const REQUEST_TRAILERS = 1 << 2;
         /// The response head arrived, or a reply was made.
-        const RESPONSE_HEAD = 1 << 2;
+        const RESPONSE_HEAD = 1 << 3;
         /// Response body, as the head phase planned it.
-        const RESPONSE_BODY = 1 << 3;
+        const RESPONSE_BODY = 1 << 4;
+        /// The response ended with trailers.
+        const RESPONSE_TRAILERS = 1 << 5;
         /// The exchange is over.
-        const LOG = 1 << 4;
+        const LOG = 1 << 6;
     }
 }
 
 /// One configured use of a plugin, shared by all workers.
-///
-/// A call never waits. Every phase works on the exchange it is given; on an error the exchange must be
-/// left usable, since the chain goes on with it by the step's failure mode.
 pub trait Filter: Send + Sync + fmt::Debug {
     /// The filter's name, unique in its snapshot.
     fn name(&self) -> &str;
@@ -34,53 +34,18 @@ pub trait Filter: Send + Sync + fmt::Debug {
     /// The phases it wants.
     fn phases(&self) -> Phases;
 
-    /// Reads and edits the request head; may plan the body.
-    ///
-    /// # Errors
-    /// Like every phase: the filter failed; the chain applies its failure mode.
-    fn on_request_head(&self, _exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
-        Ok(HeadAction::Next)
+    /// True when its calls may ask for backends, so that an exchange gets a way to them.
+    fn makes_callouts(&self) -> bool {
+        false
     }
 
-    /// Reads a chunk, or the whole body with `end`; a replacement is staged on the exchange.
-    ///
-    /// # Errors
-    /// See [`Filter::on_request_head`].
-    fn on_request_body(
-        &self,
-        _exchange: &mut Exchange,
-        _chunk: &Bytes,
-        _end: bool,
-    ) -> Result<BodyAction, FilterError> {
-        Ok(BodyAction::Next)
-    }
+    /// Counts a failure that the chain found, such as a body too large; those of its calls it has counted itself.
+    fn count_failure(&self, _reason: FailureReason) {}
 
-    /// Reads and edits the response head; may plan the body.
+    /// Runs one phase, on the thread that runs the exchange.
     ///
-    /// # Errors
-    /// See [`Filter::on_request_head`].
-    fn on_response_head(&self, _exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
-        Ok(HeadAction::Next)
-    }
-
-    /// Reads a chunk, or the whole body with `end`; a replacement is staged on the exchange.
-    ///
-    /// # Errors
-    /// See [`Filter::on_request_head`].
-    fn on_response_body(
-        &self,
-        _exchange: &mut Exchange,
-        _chunk: &Bytes,
-        _end: bool,
-    ) -> Result<BodyAction, FilterError> {
-        Ok(BodyAction::Next)
-    }
-
-    /// Sees the finished exchange.
-    ///
-    /// # Errors
-    /// See [`Filter::on_request_head`]; here it is only reported.
-    fn on_log(&self, _exchange: &mut Exchange) -> Result<(), FilterError> {
-        Ok(())
-    }
+    /// A call that cannot finish at once answers [`Progress::Waiting`] after it has arranged for `cx` to be woken.
+    /// The exchange comes back with the result, also with an error: the chain goes on with it by the step's failure
+    /// mode.
+    fn call(&self, call: Call, cx: &mut Context<'_>) -> Progress;
 }

@@ -1,12 +1,13 @@
 //! Order, replies and failure modes of a chain, with filters written in Rust.
 
 use std::sync::Mutex;
+use std::task::Waker;
 
 use http::StatusCode;
 
 use super::*;
-use crate::Oversize;
-use Act::{Body, Fail, ForgetReply, Next, Reply as SendReply};
+use crate::{Call, Exchange, Finished, Oversize, Progress, Waiting};
+use Act::{Body, Fail, ForgetReply, Next, Reply as SendReply, Wait};
 use FailureMode::{Closed, Open};
 
 /// Says what it saw, and does in each phase what it was told.
@@ -25,27 +26,29 @@ enum Act {
     ForgetReply,
     Fail,
     Body,
+    /// Pending once, in body phases; then upper case.
+    Wait,
 }
 
 impl Probe {
-    fn act(&self, phase: &str, act: Act, exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
+    fn act(&self, phase: &str, act: Act, exchange: &mut Exchange) -> Result<Action, FilterError> {
         self.journal
             .lock()
             .unwrap()
             .push(format!("{}:{phase}", self.name));
         match act {
-            Next => Ok(HeadAction::Next),
+            Next | Wait => Ok(Action::Next),
             SendReply => {
                 exchange.stage_reply(Reply::new(StatusCode::IM_A_TEAPOT));
-                Ok(HeadAction::Reply)
+                Ok(Action::Reply)
             }
-            ForgetReply => Ok(HeadAction::Reply),
+            ForgetReply => Ok(Action::Reply),
             Fail => Err(FilterError {
                 filter: self.name.to_owned(),
                 reason: FailureReason::Trap,
                 message: String::new(),
             }),
-            Body => Ok(HeadAction::Body(BodyPlan::Whole {
+            Body => Ok(Action::Body(BodyPlan::Whole {
                 limit: 10,
                 oversize: Oversize::Reject,
             })),
@@ -62,34 +65,56 @@ impl Filter for Probe {
         Phases::all()
     }
 
-    fn on_request_head(&self, exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
-        self.act("request", self.request, exchange)
+    fn call(&self, call: Call, _: &mut Context<'_>) -> Progress {
+        let Call {
+            phase,
+            mut exchange,
+            kept,
+        } = call;
+        let result = match &phase {
+            Phase::RequestHead => self.act("request", self.request, &mut exchange),
+            Phase::ResponseHead => self.act("response", self.response, &mut exchange),
+            Phase::Log => self.act("log", Next, &mut exchange),
+            Phase::RequestTrailers | Phase::ResponseTrailers => self.act(phase.as_str(), Next, &mut exchange),
+            Phase::RequestBody(chunk) | Phase::ResponseBody(chunk) => {
+                exchange.set_note("seen", chunk.bytes.clone());
+                exchange.stage_body(chunk.bytes.to_ascii_uppercase().into());
+                Ok(Action::Next)
+            }
+        };
+        let finished = Finished {
+            exchange,
+            kept,
+            result,
+        };
+        match (self.request, phase) {
+            (Wait, Phase::RequestBody(_)) => Progress::Waiting(Box::new(Slow(Some(finished), 1))),
+            _ => Progress::Done(finished),
+        }
+    }
+}
+
+/// Ready after so many polls.
+#[derive(Debug)]
+struct Slow(Option<Finished>, u32);
+
+impl Waiting for Slow {
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<Finished> {
+        if self.1 > 0 {
+            self.1 -= 1;
+            return Poll::Pending;
+        }
+        Poll::Ready(self.0.take().unwrap())
     }
 
-    fn on_request_body(
-        &self,
-        exchange: &mut Exchange,
-        chunk: &Bytes,
-        _: bool,
-    ) -> Result<BodyAction, FilterError> {
-        exchange.set_note("seen", chunk.clone());
-        exchange.stage_body(chunk.to_ascii_uppercase().into());
-        Ok(BodyAction::Next)
-    }
-
-    fn on_response_head(&self, exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
-        self.act("response", self.response, exchange)
-    }
-
-    fn on_log(&self, exchange: &mut Exchange) -> Result<(), FilterError> {
-        self.act("log", Next, exchange).map(|_| ())
+    fn abandon(mut self: Box<Self>) -> Exchange {
+        self.0.take().unwrap().exchange
     }
 }
 
 struct Case {
     chain: Chain,
     run: Run,
-    exchange: Exchange,
     journal: Arc<Mutex<Vec<String>>>,
 }
 
@@ -106,21 +131,25 @@ impl Case {
             failure_mode: *failure_mode,
         };
         let chain = Chain::new(filters.iter().map(step).collect());
-        let run = chain.start();
-        Self {
-            chain,
-            run,
-            exchange: Exchange::default(),
-            journal,
-        }
+        let run = chain.start(Exchange::default());
+        Self { chain, run, journal }
     }
 
-    fn request(&mut self, after: Option<StepIndex>) -> HeadOutcome {
-        self.chain.request_head(&mut self.exchange, &mut self.run, after)
+    fn request(&mut self) -> HeadOutcome {
+        ready(self.chain.poll_request_head(&mut self.run, &mut nobody()))
     }
 
     fn response(&mut self) -> HeadOutcome {
-        self.chain.response_head(&mut self.exchange, &mut self.run, None)
+        ready(self.chain.poll_response_head(&mut self.run, &mut nobody()))
+    }
+
+    fn body(&mut self, direction: Direction, at: usize, bytes: &'static str) -> Poll<BodyOutcome> {
+        let chunk = Chunk {
+            bytes: bytes.into(),
+            end: true,
+        };
+        self.chain
+            .poll_body(&mut self.run, direction, StepIndex(at), &chunk, &mut nobody())
     }
 
     fn journal(&self) -> String {
@@ -128,12 +157,23 @@ impl Case {
     }
 }
 
+fn nobody() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+fn ready<T>(poll: Poll<T>) -> T {
+    match poll {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
 #[test]
 fn requests_go_forward_and_responses_backward() {
     let mut case = Case::new(&[("a", Next, Next, Closed), ("b", Next, Next, Closed)]);
-    assert!(matches!(case.request(None), HeadOutcome::Done));
+    assert!(matches!(case.request(), HeadOutcome::Done));
     assert!(matches!(case.response(), HeadOutcome::Done));
-    case.chain.log(&mut case.exchange);
+    ready(case.chain.poll_log(&mut case.run, &mut nobody()));
     assert_eq!(
         case.journal(),
         "a:request b:request b:response a:response a:log b:log"
@@ -147,7 +187,7 @@ fn a_reply_turns_back_over_the_filters_that_passed_the_request_on() {
         ("b", SendReply, Next, Closed),
         ("c", Next, Next, Closed),
     ]);
-    assert!(matches!(case.request(None), HeadOutcome::Reply(StepIndex(1), _)));
+    assert!(matches!(case.request(), HeadOutcome::Reply(StepIndex(1), _)));
     assert!(matches!(case.response(), HeadOutcome::Done));
     assert_eq!(case.journal(), "a:request b:request a:response");
 }
@@ -156,7 +196,7 @@ fn a_reply_turns_back_over_the_filters_that_passed_the_request_on() {
 fn failing_open_leaves_out_that_filter_and_no_other() {
     let mut case = Case::new(&[("a", Fail, Next, Open), ("auth", SendReply, Next, Closed)]);
     assert!(
-        matches!(case.request(None), HeadOutcome::Reply(StepIndex(1), _)),
+        matches!(case.request(), HeadOutcome::Reply(StepIndex(1), _)),
         "the neighbour still decides"
     );
     assert!(matches!(case.response(), HeadOutcome::Done));
@@ -174,7 +214,7 @@ fn failing_closed_ends_the_request_phases() {
         ("b", Fail, Next, Closed),
         ("c", Next, Next, Closed),
     ]);
-    let HeadOutcome::Failed(StepIndex(1), error) = case.request(None) else {
+    let HeadOutcome::Failed(StepIndex(1), error) = case.request() else {
         panic!("b fails")
     };
     assert_eq!(error.reason, FailureReason::Trap);
@@ -184,7 +224,7 @@ fn failing_closed_ends_the_request_phases() {
 #[test]
 fn a_reply_that_was_not_staged_is_a_failure() {
     let mut case = Case::new(&[("a", ForgetReply, Next, Closed)]);
-    let HeadOutcome::Failed(_, error) = case.request(None) else {
+    let HeadOutcome::Failed(_, error) = case.request() else {
         panic!("it must fail")
     };
     assert_eq!(error.reason, FailureReason::NoReply);
@@ -193,22 +233,20 @@ fn a_reply_that_was_not_staged_is_a_failure() {
 #[test]
 fn a_whole_body_halts_the_chain_until_it_is_resumed() {
     let mut case = Case::new(&[("a", Body, Next, Closed), ("b", Next, Next, Closed)]);
-    let HeadOutcome::Body(step, _) = case.request(None) else {
+    let HeadOutcome::Body(step, _) = case.request() else {
         panic!("a wants the body")
     };
     assert_eq!(case.journal(), "a:request", "b waits");
-    let body = case
-        .chain
-        .request_body(step, &mut case.exchange, &mut case.run, "abc".into(), true);
+    let body = ready(case.body(Direction::Request, step.0, "abc"));
     assert!(matches!(body, BodyOutcome::Pass(bytes) if bytes == "ABC"));
-    assert!(matches!(case.request(Some(step)), HeadOutcome::Done));
+    assert!(matches!(case.request(), HeadOutcome::Done));
     assert_eq!(case.journal(), "a:request b:request");
 }
 
 #[test]
 fn a_body_too_large_follows_the_failure_mode() {
     let mut closed = Case::new(&[("a", Body, Next, Closed)]);
-    closed.request(None);
+    closed.request();
     let error = closed
         .chain
         .body_too_large(StepIndex(0), &mut closed.run, 10)
@@ -216,17 +254,11 @@ fn a_body_too_large_follows_the_failure_mode() {
     assert_eq!(error.reason, FailureReason::BodyTooLarge);
 
     let mut open = Case::new(&[("a", Body, Next, Open)]);
-    open.request(None);
+    open.request();
     open.chain
         .body_too_large(StepIndex(0), &mut open.run, 10)
         .unwrap();
-    let body = open.chain.request_body(
-        StepIndex(0),
-        &mut open.exchange,
-        &mut open.run,
-        "abc".into(),
-        true,
-    );
+    let body = ready(open.body(Direction::Request, 0, "abc"));
     assert!(
         matches!(body, BodyOutcome::Pass(bytes) if bytes == "abc"),
         "left out: the body passes unread"
@@ -236,15 +268,60 @@ fn a_body_too_large_follows_the_failure_mode() {
 #[test]
 fn notes_belong_to_the_filter_that_wrote_them() {
     let mut case = Case::new(&[("a", Next, Next, Closed), ("b", Next, Next, Closed)]);
-    case.request(None);
-    case.chain.request_body(
-        StepIndex(0),
-        &mut case.exchange,
-        &mut case.run,
-        "of a".into(),
-        true,
+    case.request();
+    ready(case.body(Direction::Request, 0, "of a"));
+    assert_eq!(case.run.exchange().note("seen").unwrap(), "of a");
+    case.run.exchange().begin(StepIndex(1));
+    assert_eq!(case.run.exchange().note("seen"), None);
+}
+
+#[test]
+fn trailers_pass_forward_with_a_request_and_backward_with_a_response() {
+    let mut case = Case::new(&[("a", Next, Next, Closed), ("b", Next, Next, Closed)]);
+    case.request();
+    for direction in [Direction::Request, Direction::Response] {
+        let outcome = ready(case.chain.poll_trailers(&mut case.run, direction, &mut nobody()));
+        assert!(matches!(outcome, TrailersOutcome::Done));
+    }
+    assert_eq!(
+        case.journal(),
+        "a:request b:request a:request_trailers b:request_trailers b:response_trailers a:response_trailers"
     );
-    assert_eq!(case.exchange.note("seen").unwrap(), "of a");
-    case.exchange.step = StepIndex(1);
-    assert_eq!(case.exchange.note("seen"), None);
+}
+
+#[test]
+fn a_call_that_waits_goes_on_where_it_was() {
+    let mut case = Case::new(&[("a", Wait, Next, Closed)]);
+    case.request();
+    assert!(case.body(Direction::Request, 0, "abc").is_pending());
+    assert!(case.body(Direction::Request, 0, "abc").is_pending());
+    let outcome = ready(case.body(Direction::Request, 0, "abc"));
+    assert!(matches!(outcome, BodyOutcome::Pass(bytes) if bytes == "ABC"));
+}
+
+#[test]
+fn a_response_waits_for_the_call_of_the_request_and_loses_nothing_of_it() {
+    let mut case = Case::new(&[("a", Wait, Next, Closed)]);
+    case.request();
+    assert!(case.body(Direction::Request, 0, "abc").is_pending());
+    let mut cx = nobody();
+    assert!(
+        case.chain.poll_response_head(&mut case.run, &mut cx).is_pending(),
+        "the call has the exchange"
+    );
+    assert!(
+        matches!(case.response(), HeadOutcome::Done),
+        "and gives it back when it is over"
+    );
+    let outcome = ready(case.body(Direction::Request, 0, "abc"));
+    assert!(matches!(outcome, BodyOutcome::Pass(bytes) if bytes == "ABC"));
+}
+
+#[test]
+fn whoever_needs_the_exchange_at_once_ends_the_call_that_has_it() {
+    let mut case = Case::new(&[("a", Wait, Next, Closed)]);
+    case.request();
+    case.run.exchange().facts.connection_id = 7;
+    assert!(case.body(Direction::Request, 0, "abc").is_pending());
+    assert_eq!(case.run.exchange().facts.connection_id, 7);
 }
