@@ -3,17 +3,20 @@
 //! Without filters a frame passes untouched. With chunk filters each chunk passes them in order; a whole
 //! body is collected first and then passes on as bytes at hand.
 
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
-use weir_filter::StepIndex;
+use weir_filter::{Chunk, Direction, Exchange, Phases, StepIndex};
 
-use crate::flow::{Direction, Flow};
+use crate::flow::{Flow, Interrupted};
+use crate::gathered::Gathered;
+use crate::headers;
 
 /// What hyper wants as a body error; only its text and presence matter to us.
 pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,16 +26,23 @@ pub(crate) struct Passing<B> {
     /// Bytes at hand that go before what `inner` yields, and the first filter they have not passed.
     held: Option<(Bytes, usize)>,
     inner: Option<B>,
-    trailers: Option<HeaderMap>,
     steps: SmallVec<[StepIndex; 2]>,
+    /// The chunk on its way through the filters, and which one has it.
+    current: Option<(Chunk, usize)>,
     /// The filters have seen the end.
     ended: bool,
+    trailers: Trailers,
     direction: Direction,
     flow: Rc<Flow>,
 }
 
-/// A frame and the first filter it has not passed.
-type Unfiltered = (Frame<Bytes>, usize);
+/// Where the fields after the body are.
+enum Trailers {
+    None,
+    Arrived(HeaderMap),
+    /// In the exchange, for the filters.
+    Passing,
+}
 
 /// What collecting a body came to.
 pub(crate) enum Collected {
@@ -42,20 +52,16 @@ pub(crate) enum Collected {
     TooLarge,
 }
 
-/// A filter ended the exchange; the reason waits in the flow.
-#[derive(Debug, thiserror::Error)]
-#[error("a filter ended the exchange")]
-pub(crate) struct Interrupted;
-
 impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
     pub(crate) fn new(inner: Option<B>, direction: Direction, flow: Rc<Flow>) -> Self {
         let inner = inner.filter(|body| !body.is_end_stream());
         Self {
             held: None,
             inner,
-            trailers: None,
             steps: SmallVec::new(),
+            current: None,
             ended: false,
+            trailers: Trailers::None,
             direction,
             flow,
         }
@@ -66,9 +72,10 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
         Self {
             held,
             inner: None,
-            trailers: None,
             steps: SmallVec::new(),
+            current: None,
             ended: false,
+            trailers: Trailers::None,
             direction,
             flow,
         }
@@ -88,6 +95,7 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
     pub(crate) fn replace(&mut self, bytes: Bytes) {
         self.inner = None;
         self.steps.clear();
+        self.current = None;
         self.ended = false;
         self.held = (!bytes.is_empty()).then_some((bytes, 0));
     }
@@ -95,7 +103,7 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
     /// Gives up the rest of the body; an upstream connection in the middle of one is closed.
     pub(crate) fn discard(&mut self) {
         self.replace(Bytes::new());
-        self.trailers = None;
+        self.trailers = Trailers::None;
     }
 
     /// Reads the whole body if it has no more than `limit` bytes.
@@ -103,50 +111,21 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
     /// # Errors
     /// When the sender breaks off or an earlier filter ends the exchange.
     pub(crate) async fn collect(&mut self, limit: u64) -> Result<Collected, BodyError> {
-        let mut first = Bytes::new();
-        let mut more = BytesMut::new();
-        while let Some(frame) = std::future::poll_fn(|cx| self.poll_passed(cx)).await {
-            let data = match frame?.into_data() {
-                Ok(data) => data,
-                Err(frame) => {
-                    self.trailers = frame.into_trailers().ok();
-                    break;
-                }
-            };
-            if first.is_empty() {
-                first = data;
-            } else {
-                if more.is_empty() {
-                    more.extend_from_slice(&first);
-                }
-                more.extend_from_slice(&data);
-            }
-            if first.len().max(more.len()) as u64 > limit {
-                let prefix = if more.is_empty() { first } else { more.freeze() };
-                self.held = Some((prefix, self.steps.len()));
+        let mut gathered = Gathered::default();
+        while let Some(data) = std::future::poll_fn(|cx| self.poll_data(cx)).await {
+            gathered.push(data?);
+            if gathered.len() > limit {
+                self.held = Some((gathered.into_bytes(), self.steps.len()));
                 return Ok(Collected::TooLarge);
             }
         }
-        Ok(Collected::Whole(if more.is_empty() {
-            first
-        } else {
-            more.freeze()
-        }))
+        Ok(Collected::Whole(gathered.into_bytes()))
     }
 
-    fn filtered(&self, from: usize, chunk: Bytes, end: bool) -> Result<Bytes, BodyError> {
-        let steps = self.steps.get(from..).unwrap_or_default();
-        if steps.is_empty() {
-            return Ok(chunk);
-        }
-        self.flow
-            .chunk(self.direction, steps, chunk, end)
-            .ok_or_else(|| Interrupted.into())
-    }
-
-    fn poll_unfiltered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Unfiltered, BodyError>>> {
-        if let Some((bytes, from)) = self.held.take() {
-            return Poll::Ready(Some(Ok((Frame::data(bytes), from))));
+    /// The next bytes, and the first filter they have not passed. `None` at the end, trailers or not.
+    fn poll_unfiltered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(Bytes, usize), BodyError>>> {
+        if let Some(held) = self.held.take() {
+            return Poll::Ready(Some(Ok(held)));
         }
         let Some(inner) = &mut self.inner else {
             return Poll::Ready(None);
@@ -157,44 +136,117 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
         };
         let frame = frame.map_err(Into::into)?;
         self.flow.downstream().progressed();
-        if self.direction == Direction::Request
-            && let Some(data) = frame.data_ref()
-        {
-            self.flow
-                .with(|exchange| exchange.facts.bytes_received += data.len() as u64);
-        }
-        Poll::Ready(Some(Ok((frame, 0))))
-    }
-
-    /// The next frame that has passed every filter.
-    fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        loop {
-            let (data, from) = match ready!(self.poll_unfiltered(cx)).transpose()? {
-                Some((frame, from)) => match frame.into_data() {
-                    Ok(data) => (data, from),
-                    Err(frame) => {
-                        self.inner = None;
-                        self.trailers = frame.into_trailers().ok();
-                        continue;
-                    }
-                },
-                None if self.ended || self.steps.is_empty() => {
-                    return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+        match frame.into_data() {
+            Ok(data) => {
+                if self.direction == Direction::Request {
+                    self.flow.count(Direction::Request, data.len());
                 }
-                None => {
-                    self.ended = true;
-                    let last = self.filtered(0, Bytes::new(), true)?;
-                    if last.is_empty() {
-                        continue;
-                    }
-                    return Poll::Ready(Some(Ok(Frame::data(last))));
+                Poll::Ready(Some(Ok((data, 0))))
+            }
+            Err(frame) => {
+                self.inner = None;
+                if let Ok(mut trailers) = frame.into_trailers() {
+                    headers::settle_trailers(&mut trailers);
+                    self.trailers = Trailers::Arrived(trailers);
                 }
-            };
-            let data = self.filtered(from, data, false)?;
-            if !data.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(data))));
+                Poll::Ready(None)
             }
         }
+    }
+
+    /// The next bytes that have passed every filter.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            if self.current.is_some() {
+                let bytes = ready!(self.poll_current(cx))?;
+                if !bytes.is_empty() {
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
+            }
+            let next = ready!(self.poll_unfiltered(cx)).transpose()?;
+            match next {
+                Some((bytes, from)) if from >= self.steps.len() => return Poll::Ready(Some(Ok(bytes))),
+                Some((bytes, from)) => self.current = Some((Chunk { bytes, end: false }, from)),
+                None if self.ended || self.steps.is_empty() => return Poll::Ready(None),
+                None => {
+                    self.ended = true;
+                    let bytes = Bytes::new();
+                    self.current = Some((Chunk { bytes, end: true }, 0));
+                }
+            }
+        }
+    }
+
+    /// Takes the current chunk through the filters that it has not passed. What a filter swallows goes no further;
+    /// the end reaches all.
+    fn poll_current(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Interrupted>> {
+        while let Some((chunk, at)) = &mut self.current
+            && let Some(step) = self.steps.get(*at)
+            && (*at == 0 || chunk.end || !chunk.bytes.is_empty())
+        {
+            match ready!(self.flow.poll_chunk(self.direction, *step, chunk, cx)) {
+                Ok(bytes) => chunk.bytes = bytes,
+                Err(interrupted) => {
+                    self.current = None;
+                    return Poll::Ready(Err(interrupted));
+                }
+            }
+            *at += 1;
+        }
+        Poll::Ready(Ok(self
+            .current
+            .take()
+            .map(|(chunk, _)| chunk.bytes)
+            .unwrap_or_default()))
+    }
+
+    /// The trailers, once they have passed every filter that wants them.
+    fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<HeaderMap, BodyError>>> {
+        let (phase, pick): (_, fn(&mut Exchange) -> &mut HeaderMap) = match self.direction {
+            Direction::Request => (Phases::REQUEST_TRAILERS, |it| &mut it.request_trailers),
+            Direction::Response => (Phases::RESPONSE_TRAILERS, |it| &mut it.response_trailers),
+        };
+        if let Trailers::Arrived(trailers) = &mut self.trailers {
+            let trailers = mem::take(trailers);
+            // The access log may want to see them too.
+            if self.flow.skips(phase | Phases::LOG) {
+                self.trailers = Trailers::None;
+                return Poll::Ready(Some(Ok(trailers)));
+            }
+            if self.flow.poll_turn(cx).is_pending() {
+                self.trailers = Trailers::Arrived(trailers);
+                return Poll::Pending;
+            }
+            self.flow.with(|it| *pick(it) = trailers);
+            self.trailers = Trailers::Passing;
+        }
+        if !matches!(self.trailers, Trailers::Passing) {
+            return Poll::Ready(None);
+        }
+        let passed = ready!(self.flow.poll_trailers(self.direction, cx));
+        ready!(self.flow.poll_turn(cx));
+        self.trailers = Trailers::None;
+        passed?;
+        let keep = !self.flow.skips(Phases::LOG);
+        let mut trailers = self.flow.with(|it| {
+            let trailers = pick(it);
+            if keep {
+                trailers.clone()
+            } else {
+                mem::take(trailers)
+            }
+        });
+        // What may not stand here may not be put here by a filter either.
+        headers::settle_trailers(&mut trailers);
+        Poll::Ready((!trailers.is_empty()).then_some(Ok(trailers)))
+    }
+
+    fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(data) = ready!(self.poll_data(cx)) {
+            return Poll::Ready(Some(data.map(Frame::data)));
+        }
+        self.poll_trailers(cx)
+            .map(|it| it.map(|it| it.map(Frame::trailers)))
     }
 }
 
@@ -212,8 +264,7 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Body for Passing<B> 
             match &frame {
                 Some(Ok(frame)) => {
                     let sent = frame.data_ref().map_or(0, Bytes::len);
-                    this.flow
-                        .with(|exchange| exchange.facts.bytes_sent += sent as u64);
+                    this.flow.count(Direction::Response, sent);
                 }
                 // The head was sent: the client sees a broken body, and the access log must say why.
                 Some(Err(error)) => this.flow.broken_off(error),
@@ -225,13 +276,15 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Body for Passing<B> 
 
     fn is_end_stream(&self) -> bool {
         self.held.is_none()
-            && self.trailers.is_none()
+            && self.current.is_none()
+            && matches!(self.trailers, Trailers::None)
             && (self.ended || self.steps.is_empty())
             && self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        if !self.steps.is_empty() {
+        // Trailers want the chunked coding.
+        if !self.steps.is_empty() || !matches!(self.trailers, Trailers::None) {
             return SizeHint::default();
         }
         let held = self.held.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64);

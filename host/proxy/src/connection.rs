@@ -7,17 +7,23 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use weir_filter::{Connection, ConnectionChain, Facts};
 
+use crate::filtered::Filtered;
 use crate::worker::{Patience, Worker};
 use crate::{headers, request};
+
+type BoxError = Box<dyn std::error::Error>;
 
 /// What a request knows about the connection it came on.
 pub(crate) struct Downstream {
@@ -87,14 +93,44 @@ pub(crate) fn serve(
             client: headers::client_value(remote.ip()),
             signal: Rc::clone(signal),
         });
-        if let Err(error) = drive(stream, &downstream).await {
+        // The chain outlives its plan, which the connection must not keep.
+        let chain = worker.plan().plan().connection_chain(socket);
+        // Two copies of the same code, so that a connection without filters pays nothing for those of others.
+        let ended = match chain {
+            None => drive(stream, &downstream).await,
+            Some(chain) => Box::pin(serve_filtered(stream, chain, &downstream)).await,
+        };
+        if let Err(error) = ended {
             tracing::debug!(%remote, %error, "connection ended");
         }
     }
 }
 
+/// Serves a connection through its filters: they hear of it before its first byte is read, and of its close when it
+/// is closed.
+async fn serve_filtered(
+    stream: TcpStream,
+    chain: Arc<ConnectionChain>,
+    downstream: &Rc<Downstream>,
+) -> Result<(), BoxError> {
+    let facts = Facts::new(downstream.remote, downstream.local, downstream.id);
+    let callouts = chain.makes_callouts().then(|| downstream.worker.callouts());
+    let mut filtered = Filtered::new(stream, chain, Connection::new(facts, callouts));
+    let ended = match downstream.signal.until_closing(|cx| filtered.poll_open(cx)).await {
+        Some(Ok(())) => drive(&mut filtered, downstream).await,
+        Some(Err(closed)) => Err(closed.into()),
+        // Drained before it began.
+        None => Ok(()),
+    };
+    filtered.close().await;
+    ended
+}
+
 /// Drives hyper's side of a connection, and ends it when its signal says so.
-async fn drive(stream: TcpStream, downstream: &Rc<Downstream>) -> hyper::Result<()> {
+async fn drive<S>(stream: S, downstream: &Rc<Downstream>) -> Result<(), BoxError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let service = service_fn(|request| {
         let downstream = Rc::clone(downstream);
         async move { Ok::<_, Infallible>(request::handle(request, &downstream).await) }
@@ -113,7 +149,8 @@ async fn drive(stream: TcpStream, downstream: &Rc<Downstream>) -> hyper::Result<
         }
         connection.as_mut().poll(cx)
     })
-    .await
+    .await?;
+    Ok(())
 }
 
 /// A connection's place among those of its worker; given up when dropped, however its task ends.
@@ -241,6 +278,18 @@ impl Connections {
 }
 
 impl Signal {
+    /// Polls until it is ready; `None` when the connection is to be closed before.
+    async fn until_closing<T>(&self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        std::future::poll_fn(|cx| {
+            self.register(cx.waker());
+            match self.closing.get() {
+                Closing::No => poll(cx).map(Some),
+                Closing::Drain | Closing::Now => Poll::Ready(None),
+            }
+        })
+        .await
+    }
+
     fn enter(&self, phase: Phase, worker: &Worker) {
         self.phase.set(phase);
         self.since.set(worker.tick());

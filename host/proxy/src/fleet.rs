@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
+use weir_filter::Callouts;
 
+use crate::callout::{self, WorkerCallouts};
 use crate::listener;
 use crate::plan::Plan;
 use crate::worker::{self, Command, Patience, Worker};
@@ -55,13 +57,22 @@ pub struct BindError {
 #[derive(Debug)]
 pub struct Fleet {
     workers: Vec<Handle>,
+    /// A worker without sockets, for callouts that belong to no request.
+    aside: Handle,
+    live: Arc<Plan>,
     /// Configured address → the address really bound.
-    bound: HashMap<SocketAddr, SocketAddr>,
+    bound: Addresses,
 }
+
+type Addresses = HashMap<SocketAddr, SocketAddr>;
+
+/// Sockets that a worker starts to accept on.
+type Opened = Vec<(SocketAddr, StdListener)>;
 
 #[derive(Debug)]
 struct Handle {
     commands: mpsc::Sender<Command>,
+    callouts: Arc<WorkerCallouts>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -78,12 +89,33 @@ impl Fleet {
         };
         let count = config.workers.max(1);
         let workers = (0..count)
-            .map(|index| spawn(index, count, patience))
+            .map(|index| spawn(format!("worker-{index}"), index, count, patience))
             .collect::<io::Result<_>>()?;
         Ok(Self {
             workers,
+            aside: spawn("callouts".to_owned(), count, count + 1, patience)?,
+            live: Arc::new(Plan::empty()),
             bound: HashMap::new(),
         })
+    }
+
+    /// The way to backends for what works beside requests, such as refreshing keys.
+    ///
+    /// It has a thread of its own with its own connections, like a worker without sockets: it takes no time of the
+    /// workers, and knows the clusters of a plan from [`Fleet::prepare`] on, before the plan serves requests.
+    pub fn callouts(&self) -> Arc<dyn Callouts> {
+        Arc::clone(&self.aside.callouts) as _
+    }
+
+    /// Makes the clusters of a plan known to [`Fleet::callouts`], before it is applied. A plan that cannot be applied
+    /// is forgotten there too.
+    pub async fn prepare(&self, plan: &Arc<Plan>) {
+        let Some(applied) = self.aside.apply(Arc::clone(plan), Vec::new()).await else {
+            return;
+        };
+        if applied.await.is_err() {
+            tracing::error!("the thread for callouts has ended: background work reaches no backend");
+        }
     }
 
     /// Serves by this plan from now on. Sockets that both plans name are not touched; exchanges in flight
@@ -92,8 +124,39 @@ impl Fleet {
     /// # Errors
     /// When a new socket cannot be bound; then nothing has changed.
     pub async fn apply(&mut self, plan: Arc<Plan>) -> Result<(), BindError> {
-        let mut opened: Vec<Vec<(SocketAddr, StdListener)>> =
-            self.workers.iter().map(|_| Vec::new()).collect();
+        let (opened, bound) = match self.bind(&plan) {
+            Ok(bound) => bound,
+            Err(error) => {
+                self.prepare(&self.live).await;
+                return Err(error);
+            }
+        };
+        self.prepare(&plan).await;
+        let mut pending = Vec::new();
+        for (worker, opened) in self.workers.iter().zip(opened) {
+            match worker.apply(Arc::clone(&plan), opened).await {
+                Some(applied) => pending.push(applied),
+                None => tracing::error!("a worker has ended: its share of the traffic is not served"),
+            }
+        }
+        for applied in pending {
+            if applied.await.is_err() {
+                tracing::error!("a worker has ended: its share of the traffic is not served");
+            }
+        }
+        self.bound = bound;
+        self.live = plan;
+        Ok(())
+    }
+
+    /// The address really bound for a configured one.
+    pub fn bound(&self, configured: SocketAddr) -> Option<SocketAddr> {
+        self.bound.get(&configured).copied()
+    }
+
+    /// Binds what a plan adds: the new sockets of each worker, and all addresses of the plan.
+    fn bind(&self, plan: &Plan) -> Result<(Vec<Opened>, Addresses), BindError> {
+        let mut opened: Vec<Opened> = self.workers.iter().map(|_| Vec::new()).collect();
         let mut bound = HashMap::new();
         for address in plan.addresses() {
             if let Some(known) = self.bound.get(&address) {
@@ -109,41 +172,18 @@ impl Fleet {
                 mine.push((address, socket));
             }
         }
-        let mut pending = Vec::new();
-        for (worker, opened) in self.workers.iter().zip(opened) {
-            let (done, applied) = oneshot::channel();
-            let command = Command::Apply {
-                plan: Arc::clone(&plan),
-                opened,
-                done,
-            };
-            match worker.commands.send(command).await {
-                Ok(()) => pending.push(applied),
-                Err(_) => tracing::error!("a worker has ended: its share of the traffic is not served"),
-            }
-        }
-        for applied in pending {
-            if applied.await.is_err() {
-                tracing::error!("a worker has ended: its share of the traffic is not served");
-            }
-        }
-        self.bound = bound;
-        Ok(())
-    }
-
-    /// The address really bound for a configured one.
-    pub fn bound(&self, configured: SocketAddr) -> Option<SocketAddr> {
-        self.bound.get(&configured).copied()
+        Ok((opened, bound))
     }
 
     /// Stops accepting, lets exchanges in flight end within `grace`, and ends the workers.
     pub async fn drain(mut self, grace: Duration) {
-        for worker in &self.workers {
+        for worker in self.workers.iter().chain([&self.aside]) {
             let _ = worker.commands.send(Command::Drain { grace }).await;
         }
         let threads: Vec<_> = self
             .workers
             .iter_mut()
+            .chain([&mut self.aside])
             .filter_map(|worker| worker.thread.take())
             .collect();
         let joined =
@@ -154,31 +194,39 @@ impl Fleet {
     }
 }
 
-fn spawn(index: usize, workers: usize, patience: Patience) -> io::Result<Handle> {
+impl Handle {
+    /// Hands a plan to the worker; the answer comes when it serves by it. `None` when it has ended.
+    async fn apply(&self, plan: Arc<Plan>, opened: Opened) -> Option<oneshot::Receiver<()>> {
+        let (done, applied) = oneshot::channel();
+        let command = Command::Apply { plan, opened, done };
+        self.commands.send(command).await.ok().map(|()| applied)
+    }
+}
+
+fn spawn(name: String, index: usize, workers: usize, patience: Patience) -> io::Result<Handle> {
     let (commands, receiver) = mpsc::channel(4);
+    let (callouts, queue) = WorkerCallouts::new();
     let (ready, started) = sync_channel(1);
-    let thread = std::thread::Builder::new()
-        .name(format!("worker-{index}"))
-        .spawn(move || {
-            // A runtime of this kind cannot leave the thread it was made on, so its error travels instead.
-            match Builder::new_current_thread()
-                .enable_all()
-                .build_local(LocalOptions::default())
-            {
-                Ok(runtime) => {
-                    let _ = ready.send(Ok(()));
-                    runtime.block_on(worker::run(
-                        Rc::new(Worker::new(index, workers)),
-                        patience,
-                        receiver,
-                    ));
-                }
-                Err(error) => drop(ready.send(Err(error))),
+    let own = Arc::clone(&callouts);
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        // A runtime of this kind cannot leave the thread it was made on, so its error travels instead.
+        match Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+        {
+            Ok(runtime) => {
+                let _ = ready.send(Ok(()));
+                let worker = Rc::new(Worker::new(index, workers, own));
+                runtime.spawn_local(callout::run(Rc::clone(&worker), queue));
+                runtime.block_on(worker::run(worker, patience, receiver));
             }
-        })?;
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    })?;
     started.recv().map_err(io::Error::other)??;
     Ok(Handle {
         commands,
+        callouts,
         thread: Some(thread),
     })
 }

@@ -68,6 +68,32 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Removes what may not stand after a body (RFC 9110 §6.5.1): fields for framing, routing, authentication, and for
+/// how the content is to be read. An endpoint that merges trailers into the head would be misled by them.
+pub(crate) fn settle_trailers(trailers: &mut HeaderMap) {
+    remove_hop_by_hop(trailers);
+    for name in [
+        &header::CONTENT_LENGTH,
+        &header::TRAILER,
+        &header::HOST,
+        &header::AUTHORIZATION,
+        &header::PROXY_AUTHORIZATION,
+        &header::COOKIE,
+        &header::SET_COOKIE,
+        &header::CACHE_CONTROL,
+        &header::EXPECT,
+        &header::MAX_FORWARDS,
+        &header::RANGE,
+        &header::CONTENT_ENCODING,
+        &header::CONTENT_TYPE,
+        &header::CONTENT_RANGE,
+        &X_FORWARDED_FOR,
+        &X_FORWARDED_PROTO,
+    ] {
+        trailers.remove(name);
+    }
+}
+
 fn remove_nominated(headers: &mut HeaderMap) {
     // All fields of the name: `remove` alone would give the first and drop the others unread.
     let nominations: Vec<HeaderValue> = headers.get_all(header::CONNECTION).iter().cloned().collect();

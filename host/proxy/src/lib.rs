@@ -5,11 +5,16 @@
 //! this crate must not know what runs it.
 
 mod body;
+mod callout;
 mod connection;
+mod filtered;
 mod fleet;
 mod flow;
+mod gathered;
+mod handler;
 mod headers;
 mod listener;
+mod place;
 mod plan;
 mod request;
 mod response;
@@ -17,4 +22,5 @@ mod upstream;
 mod worker;
 
 pub use fleet::{BindError, Fleet, FleetConfig};
+pub use place::{Misplaced, misplaced};
 pub use plan::Plan;

@@ -1,20 +1,29 @@
 //! A snapshot made live: compiled route tables and prepared chains, immutable and swapped whole.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use weir_filter::{Chain, Filter, Step};
+use weir_filter::{Chain, Configured, ConnectionChain, Handler, Step};
 use weir_model::route::{MatchQuery, RouteTable};
 use weir_model::{
-    Backend, Cluster, Endpoint, FilterIndex, Hostname, Listener, Revision, Route, RouteIndex, Snapshot,
+    Backend, Cluster, ClusterIndex, Endpoint, FilterIndex, Hostname, Listener, Revision, Route, RouteIndex,
+    Snapshot,
 };
+
+use crate::place;
 
 /// What requests are handled by. A request reads one plan from start to end.
 #[derive(Debug)]
 pub struct Plan {
     revision: Revision,
+    shows_reasons: bool,
     sockets: Vec<Socket>,
     clusters: Vec<PlanCluster>,
+    /// By the index of the filter that they are made of.
+    handlers: HashMap<FilterIndex, Arc<PlanHandler>>,
+    /// For callouts, which name their clusters.
+    cluster_names: HashMap<Arc<str>, ClusterIndex>,
 }
 
 /// All listeners behind one socket.
@@ -23,6 +32,8 @@ pub(crate) struct Socket {
     pub(crate) address: SocketAddr,
     /// Most specific hostname first.
     listeners: Vec<PlanListener>,
+    /// For its connections; `None` when nothing filters them.
+    connections: Option<Arc<ConnectionChain>>,
 }
 
 /// A listener with its routes.
@@ -46,6 +57,13 @@ pub(crate) struct PlanRoute {
     pub(crate) weight: u64,
 }
 
+/// A plugin that answers in place of an upstream.
+#[derive(Debug)]
+pub(crate) struct PlanHandler {
+    pub(crate) name: Arc<str>,
+    pub(crate) handler: Arc<dyn Handler>,
+}
+
 /// An upstream.
 #[derive(Debug)]
 pub(crate) struct PlanCluster {
@@ -62,8 +80,12 @@ pub(crate) struct Place {
 }
 
 impl Plan {
-    /// Prepares a snapshot. `filters` are those of `Snapshot::filters`, in its order.
-    pub fn build(snapshot: &Snapshot, filters: &[Arc<dyn Filter>]) -> Self {
+    /// Prepares a snapshot. `filters` are those of `Snapshot::filters`, in its order: a handler for what a rule names
+    /// as its backend, a filter for all else. Filters on connections count in listeners' chains only;
+    /// [`crate::misplaced`] finds the others.
+    pub fn build<F: Clone + Into<Configured>>(snapshot: &Snapshot, filters: &[F]) -> Self {
+        let filters: Vec<Configured> = filters.iter().cloned().map(Into::into).collect();
+        let filters = filters.as_slice();
         let mut sockets: Vec<Socket> = Vec::new();
         for listener in &snapshot.listeners {
             let address = SocketAddr::new(listener.address, listener.port);
@@ -73,18 +95,33 @@ impl Plan {
                 None => sockets.push(Socket {
                     address,
                     listeners: vec![prepared],
+                    connections: None,
                 }),
             }
+        }
+        for socket in &mut sockets {
+            let here = |it: &&Listener| SocketAddr::new(it.address, it.port) == socket.address;
+            let listeners: Vec<_> = snapshot.listeners.iter().filter(here).collect();
+            let chain = place::connection_chain(&listeners, snapshot, filters);
+            socket.connections = (!chain.is_empty()).then(|| Arc::new(chain));
         }
         for socket in &mut sockets {
             socket
                 .listeners
                 .sort_by_key(|it| std::cmp::Reverse(it.hostname.as_ref().map(Hostname::specificity)));
         }
+        let clusters: Vec<_> = snapshot.clusters.iter().map(PlanCluster::build).collect();
+        let cluster_names = clusters
+            .iter()
+            .enumerate()
+            .map(|(at, cluster)| (Arc::clone(&cluster.name), ClusterIndex(at)));
         Self {
             revision: snapshot.revision,
+            shows_reasons: snapshot.detail_header,
             sockets,
-            clusters: snapshot.clusters.iter().map(PlanCluster::build).collect(),
+            cluster_names: cluster_names.collect(),
+            clusters,
+            handlers: handlers(filters),
         }
     }
 
@@ -92,14 +129,22 @@ impl Plan {
     pub fn empty() -> Self {
         Self {
             revision: Revision::from_digest([0; 8]),
+            shows_reasons: false,
             sockets: Vec::new(),
             clusters: Vec::new(),
+            handlers: HashMap::new(),
+            cluster_names: HashMap::new(),
         }
     }
 
     /// The revision of the snapshot.
     pub const fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// True when replies of the gateway itself say why in a field.
+    pub(crate) const fn shows_reasons(&self) -> bool {
+        self.shows_reasons
     }
 
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
@@ -110,9 +155,22 @@ impl Plan {
         &self.clusters
     }
 
+    pub(crate) fn cluster_named(&self, name: &str) -> Option<ClusterIndex> {
+        self.cluster_names.get(name).copied()
+    }
+
+    pub(crate) fn handler(&self, index: FilterIndex) -> Option<&Arc<PlanHandler>> {
+        self.handlers.get(&index)
+    }
+
     /// The position of the socket with that configured address.
     pub(crate) fn socket(&self, address: SocketAddr) -> Option<usize> {
         self.sockets.iter().position(|socket| socket.address == address)
+    }
+
+    /// What filters the connections of the socket with that configured address.
+    pub(crate) fn connection_chain(&self, address: SocketAddr) -> Option<Arc<ConnectionChain>> {
+        self.sockets.get(self.socket(address)?)?.connections.clone()
     }
 
     /// The listener for a request's host on a socket, and the route there.
@@ -163,7 +221,7 @@ impl PlanListener {
         self.hostname.as_ref().is_none_or(|name| name.matches(host))
     }
 
-    fn build(listener: &Listener, snapshot: &Snapshot, filters: &[Arc<dyn Filter>]) -> Self {
+    fn build(listener: &Listener, snapshot: &Snapshot, filters: &[Configured]) -> Self {
         let attached: Vec<&Route> = listener
             .routes
             .iter()
@@ -172,8 +230,12 @@ impl PlanListener {
         let steps = |chain: &[FilterIndex]| -> Vec<Step> {
             let step = |FilterIndex(index): &FilterIndex| {
                 let failure_mode = snapshot.filters.get(*index)?.failure_mode;
+                // Filters on connections stand in the socket's chain, background work in none.
+                let Configured::Filter(filter) = filters.get(*index)? else {
+                    return None;
+                };
                 Some(Step {
-                    filter: Arc::clone(filters.get(*index)?),
+                    filter: Arc::clone(filter),
                     failure_mode,
                 })
             };
@@ -226,4 +288,18 @@ impl PlanCluster {
             endpoints: cluster.endpoints.clone(),
         }
     }
+}
+
+fn handlers(filters: &[Configured]) -> HashMap<FilterIndex, Arc<PlanHandler>> {
+    let handler = |(at, configured): (usize, &Configured)| match configured {
+        Configured::Filter(_) | Configured::Connection(_) | Configured::Background => None,
+        Configured::Handler(handler) => {
+            let prepared = PlanHandler {
+                name: handler.name().into(),
+                handler: Arc::clone(handler),
+            };
+            Some((FilterIndex(at), Arc::new(prepared)))
+        }
+    };
+    filters.iter().enumerate().filter_map(handler).collect()
 }

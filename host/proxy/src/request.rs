@@ -1,6 +1,8 @@
 //! A request from its head to its response: one straight line.
 
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header;
@@ -8,21 +10,24 @@ use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use weir_filter::{
-    BodyPlan, Exchange, Facts, HeadOutcome, Oversize, Phases, Reason, Reply, RequestHead, StepIndex,
+    BodyPlan, Chunk, Direction, Exchange, Facts, HeadOutcome, Oversize, Phases, Reason, Reply, RequestHead,
+    StepIndex,
 };
+use weir_model::BackendTarget;
 use weir_model::route::MatchQuery;
 
 use crate::body::{BodyError, Collected, Passing};
 use crate::connection::Downstream;
-use crate::flow::{Direction, Flow};
+use crate::flow::Flow;
+use crate::handler::{self, ResponseSource};
 use crate::headers::Refusal;
-use crate::plan::Place;
-use crate::upstream::{Answer, Pool, UpstreamBody, UpstreamError};
+use crate::plan::{Place, PlanHandler};
+use crate::upstream::{Answer, Pool, UpstreamError};
 use crate::worker::WorkerPlan;
 use crate::{headers, response};
 
 /// The body of every response.
-pub(crate) type ResponseBody = Passing<UpstreamBody>;
+pub(crate) type ResponseBody = Passing<ResponseSource>;
 
 /// Handles one request. Dropping the future (the client left) drops the upstream connection with it.
 pub(crate) async fn handle(
@@ -112,19 +117,14 @@ fn name_place(flow: &Flow) {
 
 /// Runs the request phases; a reply ends the way to the upstream.
 async fn request_phases(flow: &Rc<Flow>, body: &mut Passing<Incoming>) -> Result<(), Reply> {
-    let mut after = None;
     loop {
-        let outcome = flow.with_chain(HeadOutcome::Done, |chain, exchange, run| {
-            chain.request_head(exchange, run, after)
-        });
-        match outcome {
+        match flow.request_head().await {
             HeadOutcome::Done => break,
             HeadOutcome::Reply(_, reply) => return Err(filter_reply(flow, reply)),
             HeadOutcome::Failed(_, error) => return Err(flow.with(|it| response::for_failure(it, &error))),
             HeadOutcome::Body(step, plan) => {
                 flow.with(|exchange| exchange.request.headers.remove(header::CONTENT_LENGTH));
                 give_body(flow, body, Direction::Request, step, plan).await?;
-                after = Some(step);
             }
         }
     }
@@ -134,11 +134,55 @@ async fn request_phases(flow: &Rc<Flow>, body: &mut Passing<Incoming>) -> Result
     }
 }
 
-/// Sends the request to an endpoint of the route's cluster and takes over the response head.
+/// Who answers a request.
+enum Target {
+    Endpoint(Rc<Pool>),
+    Handler(Arc<PlanHandler>),
+}
+
+/// Lets one of the route's backends answer the request and takes over the response head.
 async fn forward(flow: &Rc<Flow>, body: Passing<Incoming>) -> Result<ResponseBody, Reply> {
-    let downstream = flow.downstream();
-    let pool =
+    let target =
         pick(flow).map_err(|(reason, detail)| flow.with(|it| response::for_reason(it, reason, detail)))?;
+    match target {
+        Target::Endpoint(pool) => send(flow, &pool, body).await,
+        Target::Handler(handler) => handle_here(flow, &handler, body).await,
+    }
+}
+
+/// Lets a handler answer.
+async fn handle_here(
+    flow: &Rc<Flow>,
+    target: &PlanHandler,
+    body: Passing<Incoming>,
+) -> Result<ResponseBody, Reply> {
+    let handled = match handler::ask(flow, &target.handler, body).await {
+        // It may have answered before a filter was done with the request's body.
+        Ok(handled) => flow.request_released().await.map(|()| handled).map_err(|_| None),
+        Err(error) => Err(Some(error)),
+    };
+    let handled = handled.map_err(|error| {
+        let interruption = flow.interruption();
+        flow.with(|it| match (interruption, error) {
+            (Some(interruption), _) => response::for_interruption(it, interruption),
+            (None, Some(error)) => response::for_handler(it, &error),
+            (None, None) => response::for_reason(it, Reason::DownstreamReset, None),
+        })
+    })?;
+    let (status, headers, body) = handled.into_parts(flow);
+    let timed = !flow.skips(Phases::RESPONSE_HEAD | Phases::RESPONSE_BODY | Phases::LOG);
+    flow.with(|exchange| {
+        let facts = &mut exchange.facts;
+        facts.response_after = timed.then(|| facts.start.elapsed());
+        exchange.response.status = Some(status);
+        exchange.response.headers = headers;
+    });
+    Ok(Passing::new(Some(body), Direction::Response, Rc::clone(flow)))
+}
+
+/// Sends the request to an endpoint.
+async fn send(flow: &Rc<Flow>, pool: &Rc<Pool>, body: Passing<Incoming>) -> Result<ResponseBody, Reply> {
+    let downstream = flow.downstream();
     let sent = downstream
         .bounded(pool.send(flow, &downstream.client, body))
         .await;
@@ -147,17 +191,23 @@ async fn forward(flow: &Rc<Flow>, body: Passing<Incoming>) -> Result<ResponseBod
             endpoint: pool.endpoint().to_string(),
         })
     });
-    match sent {
-        Ok(answer) => Ok(answered(flow, answer)),
-        Err(error) => Err(match flow.interruption() {
-            Some(interruption) => flow.with(|it| response::for_interruption(it, interruption)),
-            None => flow.with(|it| response::for_upstream(it, &error)),
-        }),
-    }
+    // The endpoint may have answered before a filter was done with the request's body.
+    let answered = match sent {
+        Ok(answer) => flow.request_released().await.map(|()| answer).map_err(|_| None),
+        Err(error) => Err(Some(error)),
+    };
+    answered.map(|answer| take_over(flow, answer)).map_err(|error| {
+        let interruption = flow.interruption();
+        flow.with(|it| match (interruption, error) {
+            (Some(interruption), _) => response::for_interruption(it, interruption),
+            (None, Some(error)) => response::for_upstream(it, &error),
+            (None, None) => response::for_reason(it, Reason::DownstreamReset, None),
+        })
+    })
 }
 
-/// Chooses a backend by weight and an endpoint of its cluster in turn.
-fn pick(flow: &Flow) -> Result<Rc<Pool>, (Reason, Option<String>)> {
+/// Chooses a backend by weight and, where it is a cluster, its endpoint in turn.
+fn pick(flow: &Flow) -> Result<Target, (Reason, Option<String>)> {
     let nothing = || (Reason::NoBackend, None);
     let route = flow.route().ok_or_else(nothing)?;
     let backend = match route.backends.as_slice() {
@@ -167,20 +217,29 @@ fn pick(flow: &Flow) -> Result<Rc<Pool>, (Reason, Option<String>)> {
             .backend_at(flow.downstream().worker.random(route.weight))
             .ok_or_else(nothing)?,
     };
-    let cluster = backend
-        .cluster
-        .and_then(|index| flow.plan().cluster(index))
-        .ok_or_else(nothing)?;
-    if !flow.skips(Phases::all()) {
-        flow.with(|exchange| exchange.facts.upstream_cluster = Some(cluster.name.clone()));
+    let answers = |name: &Arc<str>| {
+        if !flow.skips(Phases::all()) {
+            flow.with(|exchange| exchange.facts.upstream_cluster = Some(Arc::clone(name)));
+        }
+    };
+    match backend.target {
+        BackendTarget::Unresolved => Err(nothing()),
+        BackendTarget::Plugin(index) => {
+            let handler = flow.plan().plan().handler(index).ok_or_else(nothing)?;
+            answers(&handler.name);
+            Ok(Target::Handler(Arc::clone(handler)))
+        }
+        BackendTarget::Cluster(index) => {
+            let cluster = flow.plan().cluster(index).ok_or_else(nothing)?;
+            answers(&cluster.name);
+            let pool = cluster.next().map(Target::Endpoint);
+            pool.ok_or_else(|| (Reason::NoEndpoint, Some(cluster.name.to_string())))
+        }
     }
-    cluster
-        .next()
-        .ok_or_else(|| (Reason::NoEndpoint, Some(cluster.name.to_string())))
 }
 
 /// Takes the upstream's head into the exchange.
-fn answered(flow: &Rc<Flow>, answer: Answer) -> ResponseBody {
+fn take_over(flow: &Rc<Flow>, answer: Answer) -> ResponseBody {
     let timed = !flow.skips(Phases::RESPONSE_HEAD | Phases::RESPONSE_BODY | Phases::LOG);
     flow.with(|exchange| {
         let facts = &mut exchange.facts;
@@ -189,7 +248,8 @@ fn answered(flow: &Rc<Flow>, answer: Answer) -> ResponseBody {
         exchange.response.status = Some(answer.status);
         exchange.response.headers = answer.headers;
     });
-    Passing::new(Some(answer.body), Direction::Response, Rc::clone(flow))
+    let body = ResponseSource::Upstream(answer.body);
+    Passing::new(Some(body), Direction::Response, Rc::clone(flow))
 }
 
 /// Takes a reply made here into the exchange, in place of any other response.
@@ -203,29 +263,19 @@ fn replied(flow: &Rc<Flow>, reply: Reply) -> ResponseBody {
 
 /// Runs the response phases. A reply made here replaces the response; the filters not yet passed see it.
 async fn response_phases(flow: &Rc<Flow>, mut body: ResponseBody) -> ResponseBody {
-    let mut after = None;
     loop {
-        let outcome = flow.with_chain(HeadOutcome::Done, |chain, exchange, run| {
-            chain.response_head(exchange, run, after)
-        });
-        let (step, replaced) = match outcome {
+        let replaced = match flow.response_head().await {
             HeadOutcome::Done => return body,
-            HeadOutcome::Reply(step, reply) => (step, Err(filter_reply(flow, reply))),
-            HeadOutcome::Failed(step, error) => {
-                (step, Err(flow.with(|it| response::for_failure(it, &error))))
-            }
+            HeadOutcome::Reply(_, reply) => Err(filter_reply(flow, reply)),
+            HeadOutcome::Failed(_, error) => Err(flow.with(|it| response::for_failure(it, &error))),
             HeadOutcome::Body(step, plan) => {
                 flow.with(|exchange| exchange.response.headers.remove(header::CONTENT_LENGTH));
-                (
-                    step,
-                    give_body(flow, &mut body, Direction::Response, step, plan).await,
-                )
+                give_body(flow, &mut body, Direction::Response, step, plan).await
             }
         };
         if let Err(reply) = replaced {
             body = replied(flow, reply);
         }
-        after = Some(step);
     }
 }
 
@@ -249,30 +299,39 @@ where
             return Ok(());
         }
     };
-    let collected = body.collect(limit).await;
+    let collected = collect(flow, body, limit).await;
     let interrupted = || match flow.interruption() {
         Some(interruption) => flow.with(|it| response::for_interruption(it, interruption)),
         None => flow
             .with(|it| response::for_reason(it, broken(direction), Some("its body ended early".to_owned()))),
     };
     match (collected, oversize) {
-        (Err(_), _) => Err(interrupted()),
-        (Ok(Collected::Whole(bytes)), _) => {
-            let passed = flow
-                .chunk(direction, &[step], bytes, true)
-                .ok_or_else(interrupted)?;
-            body.replace(passed);
+        (None, _) => Err(interrupted()),
+        (Some(Collected::Whole(bytes)), _) => {
+            let chunk = Chunk { bytes, end: true };
+            let passed = poll_fn(|cx| flow.poll_chunk(direction, step, &chunk, cx)).await;
+            body.replace(passed.map_err(|_| interrupted())?);
             Ok(())
         }
-        (Ok(Collected::TooLarge), Oversize::Skip) => Ok(()),
-        (Ok(Collected::TooLarge), Oversize::Stream) => {
+        (Some(Collected::TooLarge), Oversize::Skip) => Ok(()),
+        (Some(Collected::TooLarge), Oversize::Stream) => {
             body.through(step);
             Ok(())
         }
-        (Ok(Collected::TooLarge), Oversize::Reject) => flow
-            .with_chain(Ok(()), |chain, _, run| chain.body_too_large(step, run, limit))
+        (Some(Collected::TooLarge), Oversize::Reject) => flow
+            .body_too_large(step, limit)
             .map_err(|error| flow.with(|it| response::for_failure(it, &error))),
     }
+}
+
+/// Collects a body; then what a filter holds of the request is waited for. `None` when either ends the exchange.
+async fn collect<B>(flow: &Flow, body: &mut Passing<B>, limit: u64) -> Option<Collected>
+where
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
+{
+    let collected = body.collect(limit).await.ok()?;
+    flow.request_released().await.ok()?;
+    Some(collected)
 }
 
 const fn broken(direction: Direction) -> Reason {
@@ -300,6 +359,9 @@ fn finish(flow: &Rc<Flow>, mut body: ResponseBody) -> Response<ResponseBody> {
     });
     if bodiless && !body.is_end_stream() {
         body.discard();
+    }
+    if flow.plan().plan().shows_reasons() {
+        flow.with(response::show_reason);
     }
     let keep = !flow.skips(Phases::LOG | Phases::RESPONSE_BODY);
     let mut response = Response::new(body);

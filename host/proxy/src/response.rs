@@ -1,9 +1,9 @@
 //! The only place where a reason becomes a response.
 
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use weir_filter::{Exchange, FailureReason, FilterError, Reason, Reply};
+use weir_filter::{Exchange, FailureReason, FilterError, HandlerError, Reason, Reply};
 
 use crate::flow::Interruption;
 use crate::upstream::UpstreamError;
@@ -42,6 +42,24 @@ pub(crate) fn for_upstream(exchange: &mut Exchange, error: &UpstreamError) -> Re
     for_reason(exchange, error.reason(), Some(error.to_string()))
 }
 
+/// Makes the reply for a handler that gave no answer.
+pub(crate) fn for_handler(exchange: &mut Exchange, error: &HandlerError) -> Reply {
+    match error {
+        HandlerError::Failed(error) => {
+            tracing::warn!(
+                filter = error.filter,
+                reason = %error.reason,
+                error = error.message,
+                "handler failed"
+            );
+            for_failure(exchange, error)
+        }
+        HandlerError::RequestBody(_) => {
+            for_reason(exchange, Reason::DownstreamReset, Some(error.to_string()))
+        }
+    }
+}
+
 /// Makes the reply for a filter that ended the exchange from a body phase.
 pub(crate) fn for_interruption(exchange: &mut Exchange, interruption: Interruption) -> Reply {
     match interruption {
@@ -52,6 +70,23 @@ pub(crate) fn for_interruption(exchange: &mut Exchange, interruption: Interrupti
         Interruption::Failed(error) => for_failure(exchange, &error),
     }
 }
+
+/// Tells the client why the gateway answered itself, where that is switched on: the reason, and what it is about.
+pub(crate) fn show_reason(exchange: &mut Exchange) {
+    let facts = &exchange.facts;
+    let Some(reason) = facts.reason else { return };
+    let detail = facts.reason_detail.as_deref().unwrap_or_default();
+    let text = match detail {
+        "" => reason.as_str().to_owned(),
+        detail => format!("{reason}; detail={detail:?}"),
+    };
+    // A detail that no field can hold, such as one in another script, is left out.
+    let value = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(reason.as_str()));
+    exchange.response.headers.insert(X_WEIR_REASON, value);
+}
+
+/// Why the gateway answered itself; sent when the Gateway asks for it.
+const X_WEIR_REASON: HeaderName = HeaderName::from_static("x-weir-reason");
 
 /// The status and the sentence a client reads.
 const fn explain(reason: Reason) -> (StatusCode, &'static str) {
@@ -84,6 +119,11 @@ const fn explain(reason: Reason) -> (StatusCode, &'static str) {
         Reason::Filter(FailureReason::Exhausted) => {
             (StatusCode::SERVICE_UNAVAILABLE, "a policy has no free instance\n")
         }
+        Reason::Filter(FailureReason::Backoff | FailureReason::Missing) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "a policy is not there at the moment\n",
+        ),
+        Reason::Filter(FailureReason::Timeout) => (StatusCode::GATEWAY_TIMEOUT, "a policy took too long\n"),
         Reason::Filter(_) => (StatusCode::INTERNAL_SERVER_ERROR, "a policy failed\n"),
     }
 }

@@ -1,17 +1,22 @@
-//! Upstreams: HTTP/1.1 keep-alive connections per endpoint, owned by one worker.
+//! Upstreams: connections per endpoint, owned by one worker.
 //!
-//! Our own client, because it writes a request straight from the exchange and reads a response straight
+//! Requests go over HTTP/1.1 by our own client, because it writes a request straight from the exchange and reads a response straight
 //! into it: nothing is copied, queued or woken in between (`docs/adr/0006-own-upstream-client.md`).
+//! Streams of filters go over HTTP/2 by hyper's.
 
 mod body;
 mod chunked;
 mod connection;
 mod head;
+mod http2;
+mod outgoing;
 mod pool;
 mod send;
 
 pub(crate) use body::UpstreamBody;
+pub(crate) use outgoing::Outgoing;
 pub(crate) use pool::{Answer, Pool, Pools};
+pub(crate) use send::WholeRequest;
 
 use std::io;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,11 @@ use http::HeaderMap;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use weir_filter::Callouts;
 use weir_model::ClusterIndex;
 
+use crate::callout::WorkerCallouts;
 use crate::connection::Connections;
 use crate::listener;
 use crate::plan::Plan;
@@ -54,7 +58,10 @@ pub(crate) struct Patience {
 pub(crate) struct Worker {
     plan: RefCell<Rc<WorkerPlan>>,
     pools: Pools,
+    callouts: Arc<WorkerCallouts>,
     pub(crate) connections: Connections,
+    /// What outlives its connection: log phases that wait.
+    pub(crate) endings: TaskTracker,
     /// Empty maps of ended exchanges, with their room.
     spare_maps: RefCell<Vec<HeaderMap>>,
     random: RefCell<fastrand::Rng>,
@@ -78,7 +85,7 @@ pub(crate) struct WorkerCluster {
 
 impl Worker {
     /// Connection ids are `index`, `index + workers`, …: unique in the process without sharing a counter.
-    pub(crate) fn new(index: usize, workers: usize) -> Self {
+    pub(crate) fn new(index: usize, workers: usize, callouts: Arc<WorkerCallouts>) -> Self {
         let plan = WorkerPlan {
             plan: Arc::new(Plan::empty()),
             clusters: Vec::new(),
@@ -86,7 +93,9 @@ impl Worker {
         Self {
             plan: RefCell::new(Rc::new(plan)),
             pools: Pools::default(),
+            callouts,
             connections: Connections::default(),
+            endings: TaskTracker::new(),
             spare_maps: RefCell::default(),
             random: RefCell::new(fastrand::Rng::new()),
             tick: Cell::new(0),
@@ -98,6 +107,11 @@ impl Worker {
     /// The current plan.
     pub(crate) fn plan(&self) -> Rc<WorkerPlan> {
         Rc::clone(&self.plan.borrow())
+    }
+
+    /// The way to backends, for filters.
+    pub(crate) fn callouts(&self) -> Arc<dyn Callouts> {
+        Arc::clone(&self.callouts) as _
     }
 
     /// A point in `0..bound`.
@@ -159,6 +173,10 @@ impl WorkerPlan {
     pub(crate) fn cluster(&self, ClusterIndex(index): ClusterIndex) -> Option<&WorkerCluster> {
         self.clusters.get(index)
     }
+
+    pub(crate) fn cluster_named(&self, name: &str) -> Option<&WorkerCluster> {
+        self.cluster(self.plan.cluster_named(name)?)
+    }
 }
 
 impl WorkerCluster {
@@ -193,10 +211,16 @@ pub(crate) async fn run(worker: Rc<Worker>, patience: Patience, mut commands: mp
         close(task).await;
     }
     worker.connections.drain(None);
+    worker.endings.close();
     let emptied = async {
+        worker.connections.emptied().await;
+        worker.endings.wait().await;
+    };
+    let emptied = async {
+        let mut emptied = pin!(emptied);
         loop {
             tokio::select! {
-                () = worker.connections.emptied() => return,
+                () = &mut emptied => return,
                 // Stalled exchanges end by their own deadlines, not only by the grace period.
                 _ = ticks.tick() => worker.sweep(patience),
             }

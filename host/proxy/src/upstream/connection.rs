@@ -13,7 +13,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::head::{self, Head};
 use super::send::{SendError, Sending};
-use super::{CONNECT_TIMEOUT, Malformed, Pool, UpstreamError};
+use super::{Malformed, Pool, UpstreamError};
 use crate::body::BodyError;
 
 /// Always more room than a small message: a read that does not fill its buffer tells that the socket is
@@ -45,17 +45,10 @@ pub(super) enum ExchangeError {
 }
 
 impl Connection {
-    /// Opens a connection; gives up after [`CONNECT_TIMEOUT`].
+    /// Opens a connection.
     pub(super) async fn open(pool: &Pool) -> Result<Box<Self>, UpstreamError> {
-        let failed = |source| UpstreamError::Connect {
-            endpoint: pool.endpoint().to_string(),
-            source,
-        };
-        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, pool.connect()).await {
-            Ok(stream) => stream.map_err(failed)?,
-            Err(_) => return Err(failed(io::ErrorKind::TimedOut.into())),
-        };
-        stream.set_nodelay(true).map_err(failed)?;
+        let stream = pool.connect().await?;
+        let failed = |source| pool.connect_error(source);
         let (remote, local) = (
             stream.peer_addr().map_err(failed)?,
             stream.local_addr().map_err(failed)?,

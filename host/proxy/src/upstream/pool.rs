@@ -1,4 +1,4 @@
-//! Idle connections of one endpoint, and all pools of one worker.
+//! The connections of one worker to one endpoint, and all such pools of a worker.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,13 +6,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use weir_model::{Endpoint, Host};
 
 use super::connection::{Connection, ExchangeError};
-use super::{UpstreamBody, UpstreamError};
+use super::http2::{Http2, Lease};
+use super::send::{Sending, WholeRequest};
+use super::{CONNECT_TIMEOUT, Outgoing, UpstreamBody, UpstreamError};
 use crate::body::Passing;
 use crate::flow::Flow;
 
@@ -26,6 +28,7 @@ const MAX_IDLE_SWEEPS: u32 = 60;
 pub(crate) struct Pool {
     endpoint: Endpoint,
     idle: RefCell<Vec<Idle>>,
+    http2: Http2,
 }
 
 struct Idle {
@@ -61,17 +64,43 @@ impl Pool {
         body: Passing<Incoming>,
     ) -> Result<Answer, UpstreamError> {
         let mut body = Some(body);
-        let mut headers = flow.downstream().worker.spare_map();
+        let method = flow.with(|exchange| exchange.request.method.clone());
+        let headers = flow.downstream().worker.spare_map();
+        self.exchange(&method, headers, |sending| {
+            flow.with(|exchange| sending.start(&exchange.request, client, &mut body));
+            // A body that is on its way is gone.
+            body.is_some()
+        })
+        .await
+    }
+
+    /// Sends a request whose body is at hand, on an idle connection or a new one; repeats it as [`Pool::send`] does.
+    /// Dropping the future or the answer's body in the middle closes the connection.
+    ///
+    /// # Errors
+    /// When no connection can be opened, or the endpoint breaks off before its response head is complete.
+    pub(crate) async fn fetch(self: &Rc<Self>, request: &WholeRequest) -> Result<Answer, UpstreamError> {
+        self.exchange(&request.method, HeaderMap::new(), |sending| {
+            sending.start_whole(request);
+            true
+        })
+        .await
+    }
+
+    /// `start` encodes the request, and tells whether it could do so once more.
+    async fn exchange(
+        self: &Rc<Self>,
+        method: &Method,
+        mut headers: HeaderMap,
+        mut start: impl FnMut(&mut Sending) -> bool,
+    ) -> Result<Answer, UpstreamError> {
         loop {
             let (mut connection, reused) = match self.checkout() {
                 Some(connection) => (connection, true),
                 None => (Connection::open(self).await?, false),
             };
-            let method = flow.with(|exchange| {
-                connection.sending.start(&exchange.request, client, &mut body);
-                exchange.request.method.clone()
-            });
-            match connection.exchange(&method, &mut headers).await {
+            let repeatable = start(&mut connection.sending) && method.is_idempotent();
+            match connection.exchange(method, &mut headers).await {
                 Ok(head) => {
                     let (remote, local) = (connection.remote, connection.local);
                     let body = UpstreamBody::new(head.framing, head.keep_alive, connection, Rc::clone(self));
@@ -83,17 +112,48 @@ impl Pool {
                         local,
                     });
                 }
-                Err(ExchangeError::Unanswered(_)) if reused && repeatable(&method, body.as_ref()) => {}
+                Err(ExchangeError::Unanswered(_)) if reused && repeatable => {}
                 Err(error) => return Err(self.error(error)),
             }
         }
     }
 
-    /// Opens a socket to the endpoint, trying every address of its name.
-    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
-        match &self.endpoint.host {
-            Host::Address(ip) => TcpStream::connect(SocketAddr::new(*ip, self.endpoint.port)).await,
-            Host::Name(name) => TcpStream::connect((name.as_str(), self.endpoint.port)).await,
+    /// Sends a request on a stream of a shared HTTP/2 connection, without HTTP/1 before it. Dropping the future, or
+    /// the response's body in the middle, resets the stream. The lease counts the stream while the response is read.
+    ///
+    /// # Errors
+    /// When no connection can be opened, or the endpoint breaks off before its response head is complete.
+    pub(crate) async fn stream(
+        &self,
+        request: Request<Outgoing>,
+    ) -> Result<(Response<Incoming>, Rc<Lease>), UpstreamError> {
+        self.http2.stream(self, request).await
+    }
+
+    /// Opens a socket to the endpoint, trying every address of its name; gives up after [`CONNECT_TIMEOUT`].
+    pub(super) async fn connect(&self) -> Result<TcpStream, UpstreamError> {
+        let port = self.endpoint.port;
+        let connecting = async {
+            match &self.endpoint.host {
+                Host::Address(ip) => TcpStream::connect(SocketAddr::new(*ip, port)).await,
+                Host::Name(name) => TcpStream::connect((name.as_str(), port)).await,
+            }
+        };
+        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(stream) => stream,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        let stream = stream.map_err(|source| self.connect_error(source))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|source| self.connect_error(source))?;
+        Ok(stream)
+    }
+
+    pub(super) fn connect_error(&self, source: io::Error) -> UpstreamError {
+        UpstreamError::Connect {
+            endpoint: self.endpoint.to_string(),
+            source,
         }
     }
 
@@ -130,16 +190,12 @@ impl Pool {
 
     /// Drops what the endpoint closed or nobody used for long.
     fn sweep(&self) {
+        self.http2.sweep(MAX_IDLE_SWEEPS);
         self.idle.borrow_mut().retain_mut(|idle| {
             idle.sweeps += 1;
             idle.sweeps <= MAX_IDLE_SWEEPS && idle.connection.is_usable()
         });
     }
-}
-
-/// `body` is what the connection did not take: a body that was on its way is gone.
-fn repeatable(method: &Method, body: Option<&Passing<Incoming>>) -> bool {
-    method.is_idempotent() && body.is_some()
 }
 
 /// All pools of one worker. They outlive plans: a new plan keeps the connections of its endpoints.
@@ -156,6 +212,7 @@ impl Pools {
             Rc::new(Pool {
                 endpoint: endpoint.clone(),
                 idle: RefCell::default(),
+                http2: Http2::default(),
             })
         });
         Rc::clone(pool)

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
@@ -30,13 +31,33 @@ pub(super) enum SendError {
     Body(BodyError),
 }
 
+/// A request with its whole body at hand. Its fields are without host, framing, and what belongs to one connection.
+pub(crate) struct WholeRequest {
+    pub(crate) method: Method,
+    pub(crate) path: PathAndQuery,
+    pub(crate) host: Authority,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
 /// A request on its way to an endpoint.
 pub(super) struct Sending {
     /// Encoded bytes; those before `written` are on the wire. Filled again by the next request.
     buffer: Vec<u8>,
     written: usize,
-    body: Option<Passing<Incoming>>,
+    body: Source,
     chunked: bool,
+}
+
+/// What of a body is not encoded yet.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing would cost an allocation per request, and a connection has only one"
+)]
+enum Source {
+    None,
+    Passing(Passing<Incoming>),
+    AtHand(Bytes),
 }
 
 /// How the body's end is announced.
@@ -51,7 +72,7 @@ impl Sending {
         Self {
             buffer: Vec::with_capacity(2048),
             written: 0,
-            body: None,
+            body: Source::None,
             chunked: false,
         }
     }
@@ -63,15 +84,7 @@ impl Sending {
         client: &HeaderValue,
         body: &mut Option<Passing<Incoming>>,
     ) {
-        self.buffer.clear();
-        // A connection in the pool keeps no more than a usual request needs.
-        self.buffer.shrink_to(MAX_KEPT);
-        self.written = 0;
-        let out = &mut self.buffer;
-        out.extend_from_slice(head.method.as_str().as_bytes());
-        out.push(b' ');
-        out.extend_from_slice(head.path_and_query().as_bytes());
-        out.extend_from_slice(b" HTTP/1.1\r\n");
+        let out = self.begin(&head.method, head.path_and_query());
         for (name, value) in &head.headers {
             let ours =
                 *name == header::CONTENT_LENGTH || *name == X_FORWARDED_FOR || *name == X_FORWARDED_PROTO;
@@ -80,7 +93,44 @@ impl Sending {
             }
         }
         forwarded(out, &head.headers, client);
-        let framing = Framing::of(&head.method, body.as_ref());
+        self.end_head(Framing::of(&head.method, body.as_ref()));
+        self.body = body
+            .take_if(|body| !body.is_end_stream())
+            .map_or(Source::None, Source::Passing);
+    }
+
+    /// Encodes a request head and shares the body.
+    pub(super) fn start_whole(&mut self, request: &WholeRequest) {
+        let out = self.begin(&request.method, request.path.as_str());
+        field(out, b"host", request.host.as_str().as_bytes());
+        for (name, value) in &request.headers {
+            field(out, name.as_str().as_bytes(), value.as_bytes());
+        }
+        self.end_head(match request.body.len() {
+            0 => Framing::of_nothing(&request.method),
+            length => Framing::Length(length as u64),
+        });
+        self.body = match request.body.is_empty() {
+            true => Source::None,
+            false => Source::AtHand(request.body.clone()),
+        };
+    }
+
+    fn begin(&mut self, method: &Method, path: &str) -> &mut Vec<u8> {
+        self.buffer.clear();
+        // A connection in the pool keeps no more than a usual request needs.
+        self.buffer.shrink_to(MAX_KEPT);
+        self.written = 0;
+        let out = &mut self.buffer;
+        out.extend_from_slice(method.as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(path.as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        out
+    }
+
+    fn end_head(&mut self, framing: Framing) {
+        let out = &mut self.buffer;
         self.chunked = matches!(framing, Framing::Chunked);
         match framing {
             Framing::None => {}
@@ -89,12 +139,11 @@ impl Sending {
             Framing::Chunked => field(out, b"transfer-encoding", b"chunked"),
         }
         out.extend_from_slice(b"\r\n");
-        self.body = body.take_if(|body| !body.is_end_stream());
     }
 
     /// Everything is on the wire.
     pub(super) fn is_done(&self) -> bool {
-        self.body.is_none() && self.written == self.buffer.len()
+        matches!(self.body, Source::None) && self.written == self.buffer.len()
     }
 
     /// Writes what can be written; ready when all is.
@@ -111,7 +160,7 @@ impl Sending {
                     written => self.written += written,
                 }
             }
-            if self.body.is_none() {
+            if matches!(self.body, Source::None) {
                 return Poll::Ready(Ok(()));
             }
             if starved {
@@ -122,7 +171,7 @@ impl Sending {
 
     /// Encodes what the body has ready, up to the high-water mark. False when the body has nothing now.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Result<bool, SendError> {
-        while let Some(body) = &mut self.body {
+        while !matches!(self.body, Source::None) {
             if self.buffer.len() - self.written >= HIGH_WATER {
                 return Ok(true);
             }
@@ -132,11 +181,23 @@ impl Sending {
                 self.buffer.drain(..self.written);
                 self.written = 0;
             }
+            let body = match &mut self.body {
+                Source::None => break,
+                Source::AtHand(bytes) => {
+                    self.buffer
+                        .extend_from_slice(&bytes.split_to(bytes.len().min(HIGH_WATER)));
+                    if bytes.is_empty() {
+                        self.body = Source::None;
+                    }
+                    continue;
+                }
+                Source::Passing(body) => body,
+            };
             match Pin::new(body).poll_frame(cx) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Some(frame)) => self.encode(frame.map_err(SendError::Body)?),
                 Poll::Ready(None) => {
-                    self.body = None;
+                    self.body = Source::None;
                     if self.chunked {
                         self.buffer.extend_from_slice(b"0\r\n\r\n");
                     }
@@ -156,12 +217,15 @@ impl Sending {
                 self.buffer.extend_from_slice(&data);
                 self.buffer.extend_from_slice(b"\r\n");
             }
-            // Trailers are the end. They are left out (RFC 9110 §6.5.1): no filter has seen them, and an endpoint
-            // may take them for fields of the head.
-            Err(_) => {
-                self.body = None;
+            // Trailers are the end. Without the chunked coding they have no place.
+            Err(frame) => {
+                self.body = Source::None;
                 if self.chunked {
-                    self.buffer.extend_from_slice(b"0\r\n\r\n");
+                    self.buffer.extend_from_slice(b"0\r\n");
+                    for (name, value) in frame.trailers_ref().into_iter().flatten() {
+                        field(&mut self.buffer, name.as_str().as_bytes(), value.as_bytes());
+                    }
+                    self.buffer.extend_from_slice(b"\r\n");
                 }
             }
         }
@@ -172,9 +236,15 @@ impl Framing {
     fn of(method: &Method, body: Option<&Passing<Incoming>>) -> Self {
         match body.filter(|body| !body.is_end_stream()) {
             Some(body) => body.size_hint().exact().map_or(Self::Chunked, Self::Length),
+            None => Self::of_nothing(method),
+        }
+    }
+
+    fn of_nothing(method: &Method) -> Self {
+        match *method {
             // RFC 9110 §8.6: where a method gives a body meaning, its absence is announced.
-            None if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => Self::Length(0),
-            None => Self::None,
+            Method::POST | Method::PUT | Method::PATCH => Self::Length(0),
+            _ => Self::None,
         }
     }
 }

@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::StatusCode;
-use weir_filter::{BodyAction, BodyPlan, Exchange, HeadAction, Oversize, Reply};
+use weir_filter::{Action, BodyPlan, Exchange, Oversize, Reply};
 use weir_harness::Origin;
 
 use crate::support::{Head, Native, Proxy, Setup};
 
 fn planned(plan: BodyPlan) -> Head {
-    Box::new(move |_| Ok(HeadAction::Body(plan)))
+    Box::new(move |_| Ok(Action::Body(plan)))
 }
 
-fn shouting(exchange: &mut Exchange, chunk: &Bytes) -> BodyAction {
+fn shouting(exchange: &mut Exchange, chunk: &Bytes) -> Action {
     exchange.stage_body(chunk.to_ascii_uppercase().into());
-    BodyAction::Next
+    Action::Next
 }
 
 fn shout_request(plan: BodyPlan) -> Native {
@@ -96,7 +96,7 @@ fn filters_see_the_body_in_the_order_of_the_chain() {
             if end {
                 exchange.stage_body([chunk.as_ref(), suffix.as_bytes()].concat().into());
             }
-            Ok(BodyAction::Next)
+            Ok(Action::Next)
         })),
         ..Native::default()
     };
@@ -119,7 +119,7 @@ fn a_reply_from_the_body_phase_reaches_the_client() {
             request_head: Some(planned(plan)),
             request_body: Some(Box::new(|exchange, _, _| {
                 exchange.stage_reply(Reply::new(StatusCode::UNPROCESSABLE_ENTITY));
-                Ok(BodyAction::Reply)
+                Ok(Action::Reply)
             })),
             ..Native::default()
         };
@@ -194,7 +194,7 @@ fn a_message_that_cannot_carry_a_body_gets_none_from_a_filter() {
             if exchange.request.path_and_query() == "/204" {
                 exchange.response.status = Some(StatusCode::NO_CONTENT);
             }
-            Ok(BodyAction::Next)
+            Ok(Action::Next)
         })),
         ..Native::default()
     };

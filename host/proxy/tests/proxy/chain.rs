@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use http::{HeaderValue, StatusCode};
-use weir_filter::{BodyAction, BodyPlan, FailureReason, FilterError, HeadAction, Oversize, Reason, Reply};
+use weir_filter::{Action, BodyPlan, FailureReason, FilterError, Oversize, Reason, Reply};
 use weir_harness::{Origin, eventually};
 use weir_model::FailureMode;
 
@@ -25,14 +25,14 @@ fn marking() -> Native {
                 .request
                 .headers
                 .insert("x-mark", HeaderValue::from_static("1"));
-            Ok(HeadAction::Next)
+            Ok(Action::Next)
         })),
         response_head: Some(Box::new(|exchange| {
             exchange
                 .response
                 .headers
                 .insert("x-back", HeaderValue::from_static("1"));
-            Ok(HeadAction::Next)
+            Ok(Action::Next)
         })),
         ..Native::default()
     }
@@ -45,7 +45,7 @@ fn replying() -> Native {
                 body: "no".into(),
                 ..Reply::new(StatusCode::FORBIDDEN)
             });
-            Ok(HeadAction::Reply)
+            Ok(Action::Reply)
         })),
         ..Native::default()
     }
@@ -75,7 +75,7 @@ fn a_filter_rewrites_what_the_upstream_is_asked() {
             assert!(exchange.request.set_path_and_query("/new?x=1"));
             assert!(exchange.request.set_authority("inner.example"));
             exchange.request.method = http::Method::PUT;
-            Ok(HeadAction::Next)
+            Ok(Action::Next)
         })),
         ..Native::default()
     };
@@ -193,10 +193,8 @@ fn a_response_that_breaks_off_is_logged_with_its_reason_and_bytes_count_once() {
                     .push(format!("{} {reason:?}", facts.bytes_sent));
             }
         })),
-        response_head: Some(Box::new(move |_| {
-            Ok(plan.map_or(HeadAction::Next, HeadAction::Body))
-        })),
-        response_body: Some(Box::new(|_, _, _| Ok(BodyAction::Next))),
+        response_head: Some(Box::new(move |_| Ok(plan.map_or(Action::Next, Action::Body)))),
+        response_body: Some(Box::new(|_, _, _| Ok(Action::Next))),
         ..Native::default()
     };
     let collected = Some(BodyPlan::Whole {
@@ -217,4 +215,33 @@ fn a_response_that_breaks_off_is_logged_with_its_reason_and_bytes_count_once() {
         Some(lines.lock().unwrap().clone()).filter(|it| it.len() == 2)
     });
     assert_eq!(lines, ["5 None", "5 Some(\"upstream_reset\")"]);
+}
+
+#[test]
+fn a_reply_of_the_gateway_says_why_only_where_that_is_switched_on() {
+    let origin = Origin::echo("a");
+    let failing = || Native {
+        request_head: Some(Box::new(|_| {
+            Err(FilterError {
+                filter: "default/geo".to_owned(),
+                reason: FailureReason::Trap,
+                message: "guest text".to_owned(),
+            })
+        })),
+        ..Native::default()
+    };
+    for (shown, expect) in [(false, None), (true, Some("filter_trap; detail=\"default/geo\""))] {
+        let mut setup = Setup::to(origin.address).filter(failing());
+        setup.snapshot.detail_header = shown;
+        let answer = Proxy::start(setup).client().get("/", "");
+        assert_eq!((answer.status(), answer.header("x-weir-reason")), (500, expect));
+    }
+    let mut setup = Setup::to(origin.address);
+    setup.snapshot.detail_header = true;
+    let answer = Proxy::start(setup).client().get("/", "");
+    assert_eq!(
+        answer.header("x-weir-reason"),
+        None,
+        "an upstream's answer has no reason"
+    );
 }

@@ -9,9 +9,16 @@
 )]
 
 mod body;
+mod callout;
 mod chain;
+mod connection;
+mod handler;
 mod hygiene;
+mod phase;
 mod plan;
 mod routing;
+mod stream;
 mod support;
+mod trailers;
 mod upstream;
+mod waiting;

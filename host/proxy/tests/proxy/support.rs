@@ -3,16 +3,20 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Runtime;
-use weir_filter::{BodyAction, Exchange, Filter, FilterError, HeadAction, Phases};
+use weir_filter::{
+    Action, Call, Chunk, Configured, ConnectionFilter, Exchange, Filter, FilterError, Finished, Handler,
+    Phase, Phases, Progress,
+};
 use weir_harness::Client;
 use weir_model::route::{PathPattern, RouteMatch};
 use weir_model::{
-    Backend, ChainFilter, Cluster, ClusterIndex, Endpoint, FailureMode, FilterIndex, Host, Limits, Listener,
-    PluginIndex, Revision, Route, RouteIndex, Snapshot, Stage,
+    Backend, BackendTarget, ChainFilter, Cluster, ClusterIndex, Endpoint, FailureMode, FilterIndex, Host,
+    Isolation, Limits, Listener, PluginIndex, Revision, Route, RouteIndex, Snapshot, Stage,
 };
 use weir_proxy::{BindError, Fleet, FleetConfig, Plan};
 
@@ -75,7 +79,7 @@ fn listen() -> SocketAddr {
 /// A snapshot in the making: one listener, routes in order.
 pub(crate) struct Setup {
     pub(crate) snapshot: Snapshot,
-    filters: Vec<Arc<dyn Filter>>,
+    filters: Vec<Configured>,
 }
 
 impl Setup {
@@ -91,6 +95,7 @@ impl Setup {
         let snapshot = Snapshot {
             revision: Revision::from_digest([1; 8]),
             gateway: "default/test".to_owned(),
+            detail_header: false,
             listeners: vec![listener],
             routes: Vec::new(),
             filters: Vec::new(),
@@ -111,7 +116,7 @@ impl Setup {
     pub(crate) fn route(mut self, prefix: &str, backends: &[(Option<&[SocketAddr]>, u32)]) -> Self {
         let clusters = &mut self.snapshot.clusters;
         let backends = backends.iter().map(|(addresses, weight)| {
-            let cluster = addresses.map(|addresses| {
+            let target = addresses.map_or(BackendTarget::Unresolved, |addresses| {
                 let endpoint = |at: &SocketAddr| Endpoint {
                     host: Host::Address(at.ip()),
                     port: at.port(),
@@ -121,10 +126,10 @@ impl Setup {
                     name,
                     endpoints: addresses.iter().map(endpoint).collect(),
                 });
-                ClusterIndex(clusters.len() - 1)
+                BackendTarget::Cluster(ClusterIndex(clusters.len() - 1))
             });
             Backend {
-                cluster,
+                target,
                 weight: *weight,
             }
         });
@@ -147,6 +152,19 @@ impl Setup {
         self
     }
 
+    /// Adds a cluster that only callouts use.
+    pub(crate) fn cluster(mut self, name: &str, endpoints: &[SocketAddr]) -> Self {
+        let endpoint = |at: &SocketAddr| Endpoint {
+            host: Host::Address(at.ip()),
+            port: at.port(),
+        };
+        self.snapshot.clusters.push(Cluster {
+            name: name.to_owned(),
+            endpoints: endpoints.iter().map(endpoint).collect(),
+        });
+        self
+    }
+
     /// Adds a filter to the newest route's chain.
     pub(crate) fn filter(self, filter: impl Filter + 'static) -> Self {
         self.filter_with(filter, FailureMode::Closed)
@@ -165,34 +183,68 @@ impl Setup {
         self
     }
 
+    /// Lets a handler answer a share of the newest route.
+    pub(crate) fn handled(mut self, handler: impl Handler + 'static, weight: u32) -> Self {
+        let name = handler.name().to_owned();
+        let handler: Arc<dyn Handler> = Arc::new(handler);
+        let index = self.configure(name, FailureMode::Closed, handler.into());
+        let target = BackendTarget::Plugin(index);
+        let route = self.snapshot.routes.last_mut().unwrap();
+        route.backends.push(Backend { target, weight });
+        self
+    }
+
+    /// Adds a connection filter to the newest listener's chain.
+    pub(crate) fn connection_filter(mut self, filter: impl ConnectionFilter + 'static) -> Self {
+        let name = filter.name().to_owned();
+        let filter: Arc<dyn ConnectionFilter> = Arc::new(filter);
+        let index = self.configure(name, FailureMode::Closed, filter.into());
+        self.snapshot.listeners.last_mut().unwrap().chain.push(index);
+        self
+    }
+
+    pub(crate) fn filters(&self) -> &[Configured] {
+        &self.filters
+    }
+
     fn add(&mut self, filter: impl Filter + 'static, failure_mode: FailureMode) -> FilterIndex {
+        let name = filter.name().to_owned();
+        let filter: Arc<dyn Filter> = Arc::new(filter);
+        self.configure(name, failure_mode, filter.into())
+    }
+
+    fn configure(&mut self, name: String, failure_mode: FailureMode, configured: Configured) -> FilterIndex {
         self.snapshot.filters.push(ChainFilter {
-            name: filter.name().to_owned(),
+            name,
             plugin: PluginIndex(0),
             config: Vec::new(),
             stage: Stage::Accepted,
             failure_mode,
             capabilities: Vec::new(),
             limits: Limits::DEFAULT,
+            isolation: Isolation::Warm,
+            backends: Vec::new(),
             origin: Vec::new(),
         });
-        self.filters.push(Arc::new(filter));
+        self.filters.push(configured);
         FilterIndex(self.filters.len() - 1)
     }
 }
 
 /// A head phase.
-pub(crate) type Head = Box<dyn Fn(&mut Exchange) -> Result<HeadAction, FilterError> + Send + Sync>;
-type Chunk = Box<dyn Fn(&mut Exchange, &Bytes, bool) -> Result<BodyAction, FilterError> + Send + Sync>;
+pub(crate) type Head = Box<dyn Fn(&mut Exchange) -> Result<Action, FilterError> + Send + Sync>;
+type Piece = Box<dyn Fn(&mut Exchange, &Bytes, bool) -> Result<Action, FilterError> + Send + Sync>;
 type Log = Box<dyn Fn(&mut Exchange) + Send + Sync>;
 
 /// A filter made of closures.
 #[derive(Default)]
 pub(crate) struct Native {
     pub(crate) request_head: Option<Head>,
-    pub(crate) request_body: Option<Chunk>,
+    pub(crate) request_body: Option<Piece>,
+    pub(crate) request_trailers: Option<Head>,
     pub(crate) response_head: Option<Head>,
-    pub(crate) response_body: Option<Chunk>,
+    pub(crate) response_body: Option<Piece>,
+    pub(crate) response_trailers: Option<Head>,
     pub(crate) log: Option<Log>,
 }
 
@@ -213,38 +265,37 @@ impl Filter for Native {
         phases.set(Phases::REQUEST_BODY, self.request_body.is_some());
         phases.set(Phases::RESPONSE_HEAD, self.response_head.is_some());
         phases.set(Phases::RESPONSE_BODY, self.response_body.is_some());
+        phases.set(Phases::REQUEST_TRAILERS, self.request_trailers.is_some());
+        phases.set(Phases::RESPONSE_TRAILERS, self.response_trailers.is_some());
         phases.set(Phases::LOG, self.log.is_some());
         phases
     }
 
-    fn on_request_head(&self, exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
-        self.request_head.as_ref().unwrap()(exchange)
-    }
-
-    fn on_request_body(
-        &self,
-        exchange: &mut Exchange,
-        chunk: &Bytes,
-        end: bool,
-    ) -> Result<BodyAction, FilterError> {
-        self.request_body.as_ref().unwrap()(exchange, chunk, end)
-    }
-
-    fn on_response_head(&self, exchange: &mut Exchange) -> Result<HeadAction, FilterError> {
-        self.response_head.as_ref().unwrap()(exchange)
-    }
-
-    fn on_response_body(
-        &self,
-        exchange: &mut Exchange,
-        chunk: &Bytes,
-        end: bool,
-    ) -> Result<BodyAction, FilterError> {
-        self.response_body.as_ref().unwrap()(exchange, chunk, end)
-    }
-
-    fn on_log(&self, exchange: &mut Exchange) -> Result<(), FilterError> {
-        self.log.as_ref().unwrap()(exchange);
-        Ok(())
+    fn call(&self, call: Call, _: &mut Context<'_>) -> Progress {
+        let Call {
+            phase,
+            mut exchange,
+            kept,
+        } = call;
+        let it = &mut exchange;
+        let result = match &phase {
+            Phase::RequestHead => self.request_head.as_ref().unwrap()(it),
+            Phase::RequestBody(Chunk { bytes, end }) => self.request_body.as_ref().unwrap()(it, bytes, *end),
+            Phase::RequestTrailers => self.request_trailers.as_ref().unwrap()(it),
+            Phase::ResponseHead => self.response_head.as_ref().unwrap()(it),
+            Phase::ResponseBody(Chunk { bytes, end }) => {
+                self.response_body.as_ref().unwrap()(it, bytes, *end)
+            }
+            Phase::ResponseTrailers => self.response_trailers.as_ref().unwrap()(it),
+            Phase::Log => {
+                self.log.as_ref().unwrap()(it);
+                Ok(Action::Next)
+            }
+        };
+        Progress::Done(Finished {
+            exchange,
+            kept,
+            result,
+        })
     }
 }
