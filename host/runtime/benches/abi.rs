@@ -15,17 +15,23 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Instant;
 use std::{env, fs, io, mem};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::runtime::Builder;
 use wasmtime::component::{Component, Linker, Resource, WasmList, WasmStr};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, StoreContextMut,
 };
-use weir_filter::{Exchange, Facts, RequestHead};
-use weir_model::{ChainFilter, FailureMode, Limits, Plugin, PluginIndex, PluginSource, Stage};
+use weir_filter::{Call, Exchange, Facts, Filter, Phase, Progress, RequestHead};
+use weir_kv::Store as KvStore;
+use weir_model::{
+    ChainFilter, FailureMode, Isolation, Limits, Plugin, PluginIndex, PluginSource, Recycle, Rollout, Stage,
+};
 use weir_runtime::{EngineConfig, Runtime, RuntimeConfig, Sink, SinkOpener};
+use weir_telemetry::Registry;
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -133,6 +139,8 @@ fn whole_runtime(ours: f64) {
         cache_dir: None,
         sinks: Arc::new(NoSinks),
         environment: Arc::new(HashMap::new()),
+        store: Arc::new(KvStore::new()),
+        registry: Registry::new(),
     });
     let filter = runtime
         .unwrap()
@@ -144,12 +152,15 @@ fn whole_runtime(ours: f64) {
         headers: fields(),
         ..RequestHead::default()
     };
-    let mut exchange = Exchange::new(request, Facts::default());
+    let mut exchange = Some(Exchange::new(request, Facts::default()));
+    // A call that a tick interrupts sets a timer.
+    let worker = Builder::new_current_thread().enable_time().build().unwrap();
+    let _inside = worker.enter();
     let mut samples: Vec<_> = (0..ROUNDS)
         .map(|_| {
             time(CALLS, || {
-                black_box(filter.on_request_head(&mut exchange).unwrap());
-                black_box(filter.on_response_head(&mut exchange).unwrap());
+                call(&*filter, Phase::RequestHead, &mut exchange);
+                call(&*filter, Phase::ResponseHead, &mut exchange);
             })
         })
         .collect();
@@ -158,6 +169,23 @@ fn whole_runtime(ours: f64) {
         median(&mut samples),
         ours,
     );
+}
+
+/// One phase call that does not wait.
+fn call(filter: &dyn Filter, phase: Phase, exchange: &mut Option<Exchange>) {
+    let call = Call {
+        phase,
+        exchange: exchange.take().unwrap(),
+        kept: None,
+    };
+    match filter.call(call, &mut Context::from_waker(Waker::noop())) {
+        Progress::Done(finished) => {
+            black_box(finished.result.unwrap());
+            *exchange = Some(finished.exchange);
+        }
+        // A tick has passed: it is not the policy's cost.
+        Progress::Waiting(waiting) => *exchange = Some(waiting.abandon()),
+    }
 }
 
 struct Host {
@@ -315,8 +343,13 @@ fn plugin() -> Plugin {
         name: "bench/headers".to_owned(),
         source: PluginSource::Builtin("headers".to_owned()),
         digest: None,
+        signature: None,
         capabilities: Vec::new(),
         limits: Limits::DEFAULT,
+        isolation: Isolation::Warm,
+        rollout: Rollout::Replace,
+        recycle: Recycle::DEFAULT,
+        backends: Vec::new(),
     }
 }
 
@@ -329,6 +362,8 @@ fn chain_filter() -> ChainFilter {
         failure_mode: FailureMode::Closed,
         capabilities: Vec::new(),
         limits: Limits::DEFAULT,
+        isolation: Isolation::Warm,
+        backends: Vec::new(),
         origin: Vec::new(),
     }
 }

@@ -9,11 +9,13 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
-use weir_model::Capability;
+use weir_model::{Capability, PluginSource};
 
 use crate::LoadError;
 use crate::bindings::{PACKAGE, VERSION};
 use crate::capability::{Offer, offer};
+use crate::export::World;
+use crate::handler;
 use cache::Cache;
 
 /// The largest artifact accepted.
@@ -44,11 +46,12 @@ pub(crate) fn check(plugin: &weir_model::Plugin, bytes: &[u8]) -> Result<String,
         });
     }
     let found = digest(bytes);
-    if let Some(expected) = plugin
+    // In a registry a pin may name the manifest: whoever fetched it has proven it.
+    let pinned = plugin
         .digest
         .as_ref()
-        .filter(|expected| !expected.eq_ignore_ascii_case(&found))
-    {
+        .filter(|_| !matches!(plugin.source, PluginSource::Oci(_)));
+    if let Some(expected) = pinned.filter(|expected| !expected.eq_ignore_ascii_case(&found)) {
         return Err(LoadError::Digest {
             plugin: name(),
             expected: expected.clone(),
@@ -93,54 +96,85 @@ pub(crate) fn compile(
     Ok(component)
 }
 
-/// The interfaces of `weir:policy` that a component imports.
+/// What a component is, by its own imports and exports.
+pub(crate) struct Interfaces {
+    pub(crate) world: World,
+    /// It has work on its own time, alone or beside its world.
+    pub(crate) has_background: bool,
+    /// The interfaces of `weir:policy` that it imports.
+    pub(crate) imports: Vec<String>,
+}
+
+/// Reads what a component imports and exports of `weir:policy`.
 ///
 /// # Errors
-/// The first import that no grant can satisfy, and a missing export.
+/// The first import that no grant can satisfy or that its world does not have; a missing export, or one too many.
 pub(crate) fn interfaces(
     engine: &Engine,
     component: &Component,
     plugin: &str,
-) -> Result<Vec<String>, LoadError> {
+) -> Result<Interfaces, LoadError> {
     let ty = component.component_type();
+    let mut worlds = Vec::new();
+    for (export, _) in ty.exports(engine) {
+        if export.starts_with(handler::EXPORT) {
+            worlds.push(World::Handler);
+        }
+        worlds.extend(own(export, plugin)?.and_then(World::of_export));
+    }
+    let world = main_world(&worlds, plugin)?;
     let mut interfaces = Vec::new();
     for (import, _) in ty.imports(engine) {
-        let interface = own(import, plugin)?.ok_or_else(|| LoadError::ForeignImport {
+        if world == World::Handler {
+            interfaces.push(handler::import(import, own(import, plugin)?, plugin)?);
+            continue;
+        }
+        let foreign = || LoadError::ForeignImport {
             plugin: plugin.to_owned(),
             import: import.to_owned(),
-        })?;
-        match offer(interface) {
-            Some(Offer::Always | Offer::Granted(_)) => interfaces.push(interface.to_owned()),
-            Some(Offer::NotYet) => {
-                return Err(LoadError::NotOffered {
-                    plugin: plugin.to_owned(),
-                    interface: interface.to_owned(),
-                });
-            }
-            None => {
-                return Err(LoadError::ForeignImport {
-                    plugin: plugin.to_owned(),
-                    import: import.to_owned(),
-                });
-            }
-        }
+        };
+        let interface = own(import, plugin)?.ok_or_else(foreign)?;
+        offer(interface).ok_or_else(foreign)?;
+        interfaces.push(interface.to_owned());
     }
-    for (export, _) in ty.exports(engine) {
-        if own(export, plugin)? == Some("filter") {
-            return Ok(interfaces);
-        }
+    let interfaces = Interfaces {
+        world,
+        has_background: worlds.contains(&World::BackgroundTask),
+        imports: interfaces,
+    };
+    match interfaces.imports.iter().find(|it| !interfaces.world.has(it)) {
+        None => Ok(interfaces),
+        Some(foreign) => Err(LoadError::WrongWorld {
+            plugin: plugin.to_owned(),
+            interface: foreign.clone(),
+            world: interfaces.world.as_str(),
+        }),
     }
-    Err(LoadError::NoFilter {
-        plugin: plugin.to_owned(),
-        export: format!("{PACKAGE}/filter@{VERSION}"),
-    })
+}
+
+/// The one world beside background work, or background work alone.
+fn main_world(worlds: &[World], plugin: &str) -> Result<World, LoadError> {
+    let mut others = worlds.iter().filter(|it| **it != World::BackgroundTask);
+    match (others.next(), others.next()) {
+        (Some(world), None) => Ok(*world),
+        (Some(one), Some(two)) => Err(LoadError::TwoWorlds {
+            plugin: plugin.to_owned(),
+            one: one.as_str(),
+            two: two.as_str(),
+        }),
+        (None, _) if worlds.is_empty() => Err(LoadError::NoFilter {
+            plugin: plugin.to_owned(),
+            export: format!("{PACKAGE}/filter@{VERSION}"),
+        }),
+        (None, _) => Ok(World::BackgroundTask),
+    }
 }
 
 /// Checks that every interface needs no grant or has one.
 pub(crate) fn granted(interfaces: &[String], grants: &[Capability], object: &str) -> Result<(), LoadError> {
     for interface in interfaces {
         if let Some(Offer::Granted(grant)) = offer(interface)
-            && !grants.iter().any(|it| it.interface() == interface)
+            && !grants.iter().any(|it| it.grants(interface))
         {
             return Err(LoadError::NotGranted {
                 object: object.to_owned(),

@@ -3,13 +3,16 @@
 //! The settings are the measured ones: no concurrency support (it doubles the cost of a call), pooled
 //! instances, 4 GiB reservations instead of bounds checks, epochs instead of fuel.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use wasmtime::{Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::RuntimeError;
+use crate::plugin::Code;
 
 /// Sizes of the engine. The default suits a gateway; [`EngineConfig::small`] suits tools that cannot bear
 /// large address reservations.
@@ -27,10 +30,8 @@ pub struct EngineConfig {
     pub keep_resident: usize,
     /// Stack of one call.
     pub stack: usize,
-    /// Time between two ticks: the grain of every deadline.
+    /// Time between two ticks: how long a guest runs before others of its worker have their turn.
     pub tick: Duration,
-    /// Calls after which an instance is replaced, so that a slow leak in a guest stays harmless.
-    pub calls_per_instance: u32,
 }
 
 impl EngineConfig {
@@ -51,14 +52,13 @@ impl EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            instances: 1000,
+            instances: 4000,
             memory_reservation: 4 << 30,
             largest_memory: 256 << 20,
             table_elements: 20_000,
             keep_resident: 256 << 10,
             stack: 256 << 10,
             tick: Duration::from_millis(1),
-            calls_per_instance: 100_000,
         }
     }
 }
@@ -71,6 +71,19 @@ pub(crate) struct TickingEngine {
     config: EngineConfig,
     stop: Option<Sender<()>>,
     ticker: Option<JoinHandle<()>>,
+    clock: Ticks,
+    /// Whose idle instances may be dropped when the pool is full.
+    codes: Mutex<Vec<Weak<Code>>>,
+}
+
+/// Ticks since the engine started: a clock that costs next to nothing to read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ticks(Arc<AtomicU64>);
+
+impl Ticks {
+    pub(crate) fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl TickingEngine {
@@ -78,11 +91,14 @@ impl TickingEngine {
         let engine = Engine::new(&settings(&config)).map_err(RuntimeError::Engine)?;
         let (stop, stopped) = mpsc::channel();
         let (clock, tick) = (engine.clone(), config.tick);
+        let ticks = Ticks::default();
+        let count = ticks.clone();
         let ticker = thread::Builder::new()
             .name("weir-epoch".to_owned())
             .spawn(move || {
                 while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
                     clock.increment_epoch();
+                    count.0.fetch_add(1, Ordering::Relaxed);
                 }
             })
             .map_err(RuntimeError::Ticker)?;
@@ -91,7 +107,30 @@ impl TickingEngine {
             config,
             stop: Some(stop),
             ticker: Some(ticker),
+            clock: ticks,
+            codes: Mutex::default(),
         })
+    }
+
+    pub(crate) fn clock(&self) -> Ticks {
+        self.clock.clone()
+    }
+
+    /// Code whose idle instances may make way for others.
+    pub(crate) fn register(&self, code: &Arc<Code>) {
+        let mut codes = self.codes();
+        codes.retain(|it| it.strong_count() > 0);
+        codes.push(Arc::downgrade(code));
+    }
+
+    /// Drops the idle instances of this thread; true when there were any.
+    pub(crate) fn reclaim(&self) -> bool {
+        let codes: Vec<_> = self.codes().iter().filter_map(Weak::upgrade).collect();
+        codes.iter().map(|code| code.release_idle()).sum::<usize>() > 0
+    }
+
+    fn codes(&self) -> MutexGuard<'_, Vec<Weak<Code>>> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
@@ -102,12 +141,10 @@ impl TickingEngine {
         &self.config
     }
 
-    /// A deadline in ticks: rounded up, and one more because the current tick has begun already.
-    pub(crate) fn ticks(&self, deadline: Duration) -> u64 {
+    /// A duration in ticks, rounded up.
+    pub(crate) fn ticks(&self, duration: Duration) -> u64 {
         let tick = self.config.tick.as_nanos().max(1);
-        u64::try_from(deadline.as_nanos().div_ceil(tick))
-            .unwrap_or(u64::MAX / 2)
-            .saturating_add(1)
+        u64::try_from(duration.as_nanos().div_ceil(tick)).unwrap_or(u64::MAX)
     }
 }
 
@@ -127,6 +164,7 @@ fn settings(config: &EngineConfig) -> Config {
         .total_core_instances(config.instances.saturating_mul(4))
         .total_memories(config.instances.saturating_mul(2))
         .total_tables(config.instances.saturating_mul(4))
+        .total_stacks(config.instances)
         .max_memory_size(usize::try_from(config.largest_memory).unwrap_or(usize::MAX))
         .max_memories_per_component(4)
         .max_tables_per_component(8)
@@ -143,6 +181,7 @@ fn settings(config: &EngineConfig) -> Config {
         .consume_fuel(false)
         .compiler_inlining(Inlining::No)
         .max_wasm_stack(config.stack)
+        .async_stack_size(config.stack.saturating_mul(2))
         .memory_reservation(config.memory_reservation)
         .memory_may_move(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use weir_filter::FailureReason;
+
 /// Why the runtime cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
@@ -12,6 +14,9 @@ pub enum RuntimeError {
     /// The ticker thread, which ends calls that run too long, does not start.
     #[error("the thread that ends calls which run too long does not start: {0}")]
     Ticker(#[source] io::Error),
+    /// The registry of metrics has our names already.
+    #[error("metrics: {0}")]
+    Metrics(#[from] weir_telemetry::Conflict),
     /// The cache directory cannot be used.
     #[error("plugin cache {}: {source}", path.display())]
     Cache {
@@ -101,16 +106,6 @@ pub enum LoadError {
         /// The version offered.
         offered: &'static str,
     },
-    /// An interface of the contract that this gateway does not offer.
-    #[error(
-        "plugin {plugin}: it imports {interface:?}, which is specified but not offered by this version of Weir"
-    )]
-    NotOffered {
-        /// The plugin's name.
-        plugin: String,
-        /// The interface of `weir:policy`.
-        interface: String,
-    },
     /// A capability that the plugin or the filter was not granted.
     #[error(
         "{object}: the component imports {interface:?}, which is not granted; add {grant:?} to its capabilities"
@@ -142,6 +137,43 @@ pub enum LoadError {
         /// The missing export.
         export: String,
     },
+    /// It imports what belongs to another world.
+    #[error(
+        "plugin {plugin}: it imports {interface:?}, which a component of the world `weir:policy/{world}` does not \
+         have; build it for the world of its exports"
+    )]
+    WrongWorld {
+        /// The plugin's name.
+        plugin: String,
+        /// The interface of `weir:policy`.
+        interface: String,
+        /// The world of its exports.
+        world: &'static str,
+    },
+    /// It exports what two worlds export.
+    #[error(
+        "plugin {plugin}: it exports what the worlds `{one}` and `{two}` export; build a component for each of them"
+    )]
+    TwoWorlds {
+        /// The plugin's name.
+        plugin: String,
+        /// A world.
+        one: &'static str,
+        /// Another one.
+        two: &'static str,
+    },
+    /// A filter on exchanges is wanted, and the plugin has none.
+    #[error(
+        "filter {filter}: its plugin {plugin} is of the world `weir:policy/{world}` and does not run on exchanges"
+    )]
+    NoExchanges {
+        /// The filter's name.
+        filter: String,
+        /// The plugin's name.
+        plugin: String,
+        /// Its world.
+        world: &'static str,
+    },
     /// Imports or exports have other types than the contract says.
     #[error("plugin {plugin}: its types differ from those of weir:policy: {source:#}")]
     Types {
@@ -168,7 +200,7 @@ pub enum LoadError {
         /// The filter's name.
         filter: String,
         /// The kind of failure.
-        reason: weir_filter::FailureReason,
+        reason: FailureReason,
         /// More about it.
         message: String,
     },
@@ -180,13 +212,38 @@ pub enum LoadError {
         /// The plugin's own words.
         message: String,
     },
-    /// The manifest asks for what this gateway does not offer.
-    #[error("filter {filter}: its manifest asks for {feature}, which this version of Weir does not offer")]
-    ManifestNotOffered {
+    /// A `wasi:http` handler in a chain.
+    #[error(
+        "filter {filter}: plugin {plugin} is a wasi:http handler, which answers requests and has no place in a chain; \
+         name it in a rule's backendRefs (group weir.dev, kind Plugin)"
+    )]
+    Handler {
         /// The filter's name.
         filter: String,
-        /// What it asks for.
-        feature: &'static str,
+        /// The plugin's name.
+        plugin: String,
+    },
+    /// A filter where something has to answer.
+    #[error(
+        "filter {filter}: plugin {plugin} is a filter and cannot answer in place of a backend; attach it with a \
+         PluginPolicy, or name a plugin that exports wasi:http/incoming-handler"
+    )]
+    NotAHandler {
+        /// The filter's name.
+        filter: String,
+        /// The plugin's name.
+        plugin: String,
+    },
+    /// A handler imports what handlers are not offered.
+    #[error(
+        "plugin {plugin}: a wasi:http handler cannot import {import:?}; it may import the interfaces of \
+         wasi:http/proxy and wasi:cli/imports in version 0.2, and the capabilities of weir:policy"
+    )]
+    HandlerImport {
+        /// The plugin's name.
+        plugin: String,
+        /// The import.
+        import: String,
     },
     /// A granted output cannot be opened.
     #[error("filter {filter}: sink {path}: {source}")]
@@ -198,4 +255,16 @@ pub enum LoadError {
         /// Why not.
         source: io::Error,
     },
+}
+
+impl LoadError {
+    /// What exchanges are told that meet a filter which could not be made.
+    pub const fn reason(&self) -> FailureReason {
+        match self {
+            Self::NotGranted { .. } => FailureReason::Denied,
+            Self::Start { reason, .. } => *reason,
+            Self::Refused { .. } => FailureReason::Start,
+            _ => FailureReason::Load,
+        }
+    }
 }

@@ -1,105 +1,59 @@
-//! One instance of a plugin: its store, its exports, and the configurations it has met.
+//! One instance of a plugin: its store, its exports, and how a call is run on it.
 
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
+use wasmtime::Store;
 use weir_filter::{Exchange, FailureReason};
+use weir_telemetry::{LiveInstance, PluginTelemetry};
 
-use crate::bindings::{Policy, PolicyPre, guest, types};
-use crate::capability::{Sink, Variable};
-use crate::engine::TickingEngine;
+use crate::budget::{CpuBudget, SLICE};
+use crate::engine::{TickingEngine, Ticks};
+use crate::export::{Exports, Manifest, Template};
+use crate::fault::Fault;
 use crate::limits::MemoryMeter;
+use crate::state::{State, Use};
+use crate::work::Work;
 
-/// One configured use of a plugin: what its calls may reach and use.
-#[derive(Debug)]
-pub(crate) struct Use {
-    /// Names the configuration inside every instance.
-    pub(crate) slot: u32,
-    pub(crate) plugin: String,
-    pub(crate) filter: String,
-    pub(crate) config: Vec<u8>,
-    pub(crate) sinks: Vec<Arc<dyn Sink>>,
-    pub(crate) environment: Vec<Variable>,
-    pub(crate) memory: usize,
-    pub(crate) instances: u32,
-    pub(crate) body: u64,
-    /// Deadlines in ticks.
-    pub(crate) call_ticks: u64,
-    pub(crate) start_ticks: u64,
-    /// Set when the filter is gone, so that instances forget its slot.
-    pub(crate) dropped: AtomicBool,
-}
-
-/// What a store holds for the host functions.
-#[derive(Debug)]
-pub(crate) struct State {
-    /// The current exchange while a phase runs, a spare one otherwise.
-    pub(crate) exchange: Exchange,
-    pub(crate) meter: MemoryMeter,
-    /// The configurations met, by slot.
-    uses: Vec<Arc<Use>>,
-    current: usize,
-}
-
-/// Why a call failed; the instance is not to be used again.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) reason: FailureReason,
-    pub(crate) message: String,
-}
+/// Configurations that one instance keeps at most; the one idle longest makes way.
+const MAX_CONFIGURATIONS: usize = 16 << 10;
 
 /// A live instance. It serves one call at a time.
 pub(crate) struct Instance {
     store: Store<State>,
-    policy: Box<Policy>,
+    exports: Exports,
     calls: u32,
+    clock: Ticks,
+    /// The tick when it was made.
+    born: u64,
     /// How many filters of the plugin were dropped when this instance last looked.
     drops_seen: u64,
-}
-
-impl State {
-    /// The use that the current call is for.
-    pub(crate) fn current(&self) -> Option<&Arc<Use>> {
-        self.uses.get(self.current)
-    }
-
-    /// The current filter's name, for logs.
-    pub(crate) fn filter(&self) -> &str {
-        self.current().map_or("", |it| it.filter.as_str())
-    }
-
-    fn position(&self, slot: u32) -> Result<usize, usize> {
-        self.uses.binary_search_by_key(&slot, |it| it.slot)
-    }
+    /// Of the plugin that it was started for.
+    telemetry: PluginTelemetry,
+    _live: LiveInstance,
 }
 
 impl Instance {
     /// Instantiates a plugin; `first` is the use that pays for it.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         engine: &TickingEngine,
-        policy: &PolicyPre<State>,
+        template: &Template,
         first: &Use,
     ) -> Result<Self, Fault> {
-        let state = State {
-            exchange: Exchange::default(),
-            meter: MemoryMeter::new(first.memory, engine.config().table_elements as usize),
-            uses: Vec::new(),
-            current: 0,
-        };
-        let mut store = Store::new(engine.engine(), state);
-        store.limiter(|state| &mut state.meter);
-        store.epoch_deadline_trap();
-        store.set_epoch_deadline(first.start_ticks);
-        match policy.instantiate(&mut store) {
-            Ok(policy) => Ok(Self {
+        let mut store = store(engine, first);
+        match template.instantiate(&mut store).await {
+            Ok(exports) => Ok(Self {
                 store,
-                policy: Box::new(policy),
+                exports,
                 calls: 0,
+                clock: engine.clock(),
+                born: engine.clock().now(),
                 drops_seen: 0,
+                _live: first.telemetry.instance(),
+                telemetry: first.telemetry.clone(),
             }),
-            Err(error) => Err(fault(&error, store.data(), FailureReason::Start)),
+            Err(error) => Err(Fault::of(&error, &store.data().meter, FailureReason::Start)),
         }
     }
 
@@ -108,79 +62,34 @@ impl Instance {
         self.store.data().meter.used() <= used.memory
     }
 
-    /// Gives the instance a configuration.
-    ///
-    /// # Errors
-    /// The outer error is a fault of the guest, the inner one its refusal.
-    pub(crate) fn configure(&mut self, used: &Arc<Use>) -> Result<Result<guest::Manifest, String>, Fault> {
-        let at = match self.store.data().position(used.slot) {
-            Ok(at) => at,
-            Err(at) => {
-                self.store.data_mut().uses.insert(at, Arc::clone(used));
-                at
-            }
-        };
-        self.aside(at, used, FailureReason::Start, |policy, store| {
-            policy
-                .weir_policy_filter()
-                .call_configure(store, used.slot, &used.config)
-        })
+    /// True when the instance has the configuration of `used`, and none to forget.
+    pub(crate) fn is_ready_for(&self, used: &Use, drops: u64) -> bool {
+        self.drops_seen == drops && self.store.data().has_met(used.slot)
     }
 
-    /// Runs one phase of `used` on `exchange`.
-    ///
-    /// Small on purpose, since it is the whole cost of the host around a call: find the slot, set the deadline,
-    /// swap the exchange in and out.
-    pub(crate) fn call<R>(
-        &mut self,
-        used: &Arc<Use>,
-        exchange: &mut Exchange,
-        phase: impl FnOnce(&guest::Guest, &mut Store<State>) -> wasmtime::Result<R>,
-    ) -> Result<R, Fault> {
-        let at = match self.store.data().position(used.slot) {
-            Ok(at) => at,
-            Err(_) => self.meet(used)?,
-        };
-        self.calls = self.calls.saturating_add(1);
-        self.store.set_epoch_deadline(used.call_ticks);
-        let state = self.store.data_mut();
-        state.current = at;
-        state.meter.begin(used.memory);
-        mem::swap(&mut state.exchange, exchange);
-        let result = phase(self.policy.weir_policy_filter(), &mut self.store);
-        mem::swap(&mut self.store.data_mut().exchange, exchange);
-        result.map_err(|error| fault(&error, self.store.data(), FailureReason::Trap))
+    /// The use that the last call was for.
+    pub(crate) fn current(&self) -> Option<Arc<Use>> {
+        self.store.data().current().map(Arc::clone)
     }
 
-    /// Forgets the slots of filters that are gone. `drops` counts the plugin's dropped filters.
-    pub(crate) fn forget_dropped(&mut self, drops: u64) -> Result<(), Fault> {
-        if self.drops_seen == drops {
-            return Ok(());
+    pub(crate) const fn telemetry(&self) -> &PluginTelemetry {
+        &self.telemetry
+    }
+
+    /// Makes the instance ready for a call: forgets what is gone and meets `used`.
+    pub(crate) async fn prepare(&mut self, used: &Arc<Use>, drops: u64) -> Result<(), Fault> {
+        while let Some(gone) = self.forgettable(drops) {
+            self.begin_aside(&gone);
+            let forgotten = self.exports.forget(&mut self.store, gone.slot).await;
+            self.end_aside(forgotten, FailureReason::Trap)?;
+            self.store.data_mut().forget(gone.slot);
         }
         self.drops_seen = drops;
-        let gone = |it: &Arc<Use>| it.dropped.load(Ordering::Acquire);
-        while let Some((at, used)) = self.store.data().uses.iter().enumerate().find(|(_, it)| gone(it)) {
-            let used = Arc::clone(used);
-            self.aside(at, &used, FailureReason::Trap, |policy, store| {
-                policy.weir_policy_filter().call_forget(store, used.slot)
-            })?;
-            self.store.data_mut().uses.remove(at);
+        if self.store.data().has_met(used.slot) {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// True when the instance should give way to a new one: it has served enough calls, or its memory grew so far
-    /// that a later call would be refused. Growth in the first call is the guest's start, not a leak.
-    pub(crate) fn is_worn(&self, calls: u32) -> bool {
-        self.calls >= calls || (self.calls > 1 && self.store.data().meter.grew_high())
-    }
-
-    fn meet(&mut self, used: &Arc<Use>) -> Result<usize, Fault> {
-        match self.configure(used)? {
-            Ok(_) => self.store.data().position(used.slot).map_err(|_| Fault {
-                reason: FailureReason::Start,
-                message: "the configuration was not kept".to_owned(),
-            }),
+        match self.configure(used).await? {
+            Ok(_) => Ok(()),
             Err(refusal) => Err(Fault {
                 reason: FailureReason::Start,
                 message: format!(
@@ -190,70 +99,140 @@ impl Instance {
         }
     }
 
-    /// Runs a call that belongs to no exchange. What it does to the spare exchange is thrown away.
-    fn aside<R>(
-        &mut self,
-        at: usize,
-        used: &Use,
-        other: FailureReason,
-        call: impl FnOnce(&Policy, &mut Store<State>) -> wasmtime::Result<R>,
-    ) -> Result<R, Fault> {
-        self.store.set_epoch_deadline(used.start_ticks);
+    /// Gives the instance a configuration.
+    ///
+    /// # Errors
+    /// The outer error is a fault of the guest, the inner one its refusal.
+    pub(crate) async fn configure(&mut self, used: &Arc<Use>) -> Result<Result<Manifest, String>, Fault> {
+        self.store.data_mut().meet(used, self.calls);
+        self.begin_aside(used);
+        let answer = self
+            .exports
+            .configure(&mut self.store, used.slot, &used.config)
+            .await;
+        self.end_aside(answer, FailureReason::Start)
+    }
+
+    /// Takes the exchange in for a call of the filter with this slot.
+    pub(crate) fn enter(&mut self, slot: u32, exchange: Exchange) -> Exchange {
+        self.calls = self.calls.saturating_add(1);
         let state = self.store.data_mut();
-        state.current = at;
+        state.turn_to(slot, self.calls);
+        mem::replace(&mut state.exchange, exchange)
+    }
+
+    /// Gives the exchange back and keeps a spare one.
+    pub(crate) fn leave(&mut self, spare: Exchange) -> Exchange {
+        mem::replace(&mut self.store.data_mut().exchange, spare)
+    }
+
+    /// Runs one call on the exchange taken in.
+    ///
+    /// Small on purpose, since it is the whole cost of the host around a call.
+    pub(crate) async fn call<W: Work>(&mut self, used: &Limits, work: &W) -> Result<W::Answer, Fault> {
+        self.store.set_epoch_deadline(SLICE);
+        let state = self.store.data_mut();
+        state.budget.begin(used.deadline);
         state.meter.begin(used.memory);
-        let result = call(&self.policy, &mut self.store);
-        self.store.data_mut().exchange = Exchange::default();
-        result.map_err(|error| fault(&error, self.store.data(), other))
+        let answer = work.run(&self.exports, &mut self.store, used).await;
+        answer.map_err(|error| Fault::of(&error, &self.store.data().meter, FailureReason::Trap))
+    }
+
+    /// Why the instance should give way to a new one, if it should: it has served enough calls or long enough, or its
+    /// memory grew so far that a later call would be refused. Growth in the first call is the guest's start, not a leak.
+    pub(crate) fn worn(&self, used: &Limits) -> Option<Worn> {
+        if self.calls >= used.most_calls {
+            Some(Worn::Calls)
+        } else if self.clock.now().saturating_sub(self.born) >= used.most_ticks {
+            Some(Worn::Age)
+        } else if self.calls > 1 && self.store.data().meter.grew_above(used.memory_mark) {
+            Some(Worn::Memory)
+        } else {
+            None
+        }
+    }
+
+    fn forgettable(&self, drops: u64) -> Option<Arc<Use>> {
+        let state = self.store.data();
+        (self.drops_seen != drops || state.configurations() >= MAX_CONFIGURATIONS)
+            .then(|| state.forgettable(MAX_CONFIGURATIONS - 1))
+            .flatten()
+    }
+
+    /// Starts a call that belongs to no exchange.
+    fn begin_aside(&mut self, used: &Use) {
+        self.store.set_epoch_deadline(SLICE);
+        let state = self.store.data_mut();
+        state.turn_to(used.slot, self.calls);
+        state.budget.begin(used.start_deadline);
+        state.meter.begin(used.memory);
+    }
+
+    /// Ends it. What it did to the spare exchange is thrown away.
+    fn end_aside<R>(&mut self, answer: wasmtime::Result<R>, other: FailureReason) -> Result<R, Fault> {
+        let state = self.store.data_mut();
+        state.exchange = Exchange::default();
+        answer.map_err(|error| Fault::of(&error, &state.meter, other))
     }
 }
 
-/// Names the cause of a failed call; `other` is the reason when none of the limits was.
-fn fault(error: &wasmtime::Error, state: &State, other: FailureReason) -> Fault {
-    let trap = error.downcast_ref::<Trap>();
-    let reason = if error.is::<PoolConcurrencyLimitError>() {
-        FailureReason::Exhausted
-    } else if trap == Some(&Trap::Interrupt) {
-        FailureReason::Deadline
-    } else if state.meter.refused() {
-        FailureReason::Memory
-    } else {
-        other
-    };
-    let cause = trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string);
-    let message = match error.downcast_ref::<WasmBacktrace>() {
-        Some(backtrace) => format!("{cause}\n{backtrace}"),
-        None => cause,
-    };
-    Fault { reason, message }
+/// A store for one instance, with the time to start it.
+pub(crate) fn store(engine: &TickingEngine, first: &Use) -> Store<State> {
+    let meter = MemoryMeter::new(first.memory, first.table_elements);
+    let mut store = Store::new(
+        engine.engine(),
+        State::new(meter, CpuBudget::new(engine.config().tick)),
+    );
+    store.limiter(|state| &mut state.meter);
+    store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.tick()));
+    store.data_mut().budget.begin(first.start_deadline);
+    store.set_epoch_deadline(SLICE);
+    store
 }
 
-/// What a head phase answered, with the plan's limit lowered to the filter's own.
-pub(crate) fn head_action(action: types::HeadAction, largest_body: u64) -> weir_filter::HeadAction {
-    use weir_filter::{BodyPlan, HeadAction, Oversize};
-    match action {
-        types::HeadAction::Next => HeadAction::Next,
-        types::HeadAction::Reply => HeadAction::Reply,
-        types::HeadAction::Chunks => HeadAction::Body(BodyPlan::Chunks),
-        types::HeadAction::Whole(whole) => HeadAction::Body(BodyPlan::Whole {
-            limit: if whole.limit == 0 {
-                largest_body
-            } else {
-                whole.limit.min(largest_body)
-            },
-            oversize: match whole.oversize {
-                types::Oversize::Reject => Oversize::Reject,
-                types::Oversize::Skip => Oversize::Skip,
-                types::Oversize::StreamInstead => Oversize::Stream,
-            },
-        }),
+/// What a call of one filter may use, at hand without a look at shared memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) slot: u32,
+    pub(crate) memory: usize,
+    pub(crate) memory_mark: usize,
+    pub(crate) body: u64,
+    pub(crate) deadline: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) most_calls: u32,
+    pub(crate) most_ticks: u64,
+}
+
+impl Limits {
+    pub(crate) fn of(used: &Use, engine: &TickingEngine) -> Self {
+        let percent = usize::from(used.recycle.memory_percent.clamp(1, 100));
+        Self {
+            slot: used.slot,
+            memory: used.memory,
+            memory_mark: used.memory / 100 * percent,
+            body: used.body,
+            deadline: used.deadline,
+            timeout: used.timeout,
+            most_calls: used.recycle.calls.max(1),
+            most_ticks: engine.ticks(used.recycle.age),
+        }
     }
 }
 
-/// What a body phase answered.
-pub(crate) const fn body_action(action: types::BodyAction) -> weir_filter::BodyAction {
-    match action {
-        types::BodyAction::Next => weir_filter::BodyAction::Next,
-        types::BodyAction::Reply => weir_filter::BodyAction::Reply,
+/// Why an instance is replaced although nothing is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worn {
+    Calls,
+    Age,
+    Memory,
+}
+
+impl Worn {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Age => "age",
+            Self::Memory => "memory",
+        }
     }
 }

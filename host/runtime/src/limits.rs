@@ -70,9 +70,9 @@ impl MemoryMeter {
         self.refused
     }
 
-    /// True when this call grew the memory to where the next growth may be refused.
-    pub(crate) const fn grew_high(&self) -> bool {
-        self.grown && self.used > self.limit - self.limit / 4
+    /// True when this call grew the memory above `mark`.
+    pub(crate) const fn grew_above(&self, mark: usize) -> bool {
+        self.grown && self.used > mark
     }
 }
 
@@ -143,10 +143,10 @@ mod tests {
     #[test]
     fn growth_near_the_limit_wears_an_instance_out_once() {
         let mut meter = grown_to(8 * PAGE, 7 * PAGE);
-        assert!(meter.grew_high());
+        assert!(meter.grew_above(6 * PAGE));
         meter.begin(8 * PAGE);
-        assert!(!meter.grew_high(), "this call did not grow it");
-        assert!(!grown_to(8 * PAGE, 6 * PAGE).grew_high());
+        assert!(!meter.grew_above(6 * PAGE), "this call did not grow it");
+        assert!(!grown_to(8 * PAGE, 6 * PAGE).grew_above(6 * PAGE));
     }
 
     #[test]

@@ -5,25 +5,36 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use weir_filter::{Exchange, Filter, Phases};
-use weir_model::{Capability, ChainFilter};
+use weir_filter::{Configured, FailureReason, Filter};
+use weir_kv::{Namespace, Store};
+use weir_model::{Capability, ChainFilter, Isolation, Plugin, Recycle};
+use weir_telemetry::{
+    DEFAULT_SERIES, GuestMetrics, PluginFamilies, PluginMetrics, PluginTelemetry, Probe, Registry,
+};
 
 use crate::artifact;
-use crate::bindings::{PolicyPre, guest, types};
-use crate::capability::{Sink, SinkOpener, Variable};
+use crate::capability::{LogLimit, Sink, SinkOpener, Variable};
+use crate::component::Component;
+use crate::connection::ComponentConnectionFilter;
 use crate::engine::TickingEngine;
+use crate::export::{Manifest, Part, Template, World};
+use crate::fault::Fault;
 use crate::filter::ComponentFilter;
-use crate::instance::{Fault, Instance, State, Use};
-use crate::pool::Pool;
-use crate::{EngineConfig, LoadError};
+use crate::instance::Instance;
+use crate::pool::{Lease, Pool};
+use crate::state::{Effect, Use};
+use crate::{Background, EngineConfig, LoadError};
 
 /// Code and instances of one artifact, shared by all plugins and filters of the same digest.
 pub(crate) struct Code {
     pub(crate) digest: String,
+    world: World,
     /// Interfaces of `weir:policy` that it imports.
     pub(crate) imports: Vec<String>,
     engine: Arc<TickingEngine>,
-    policy: PolicyPre<State>,
+    template: Template,
+    /// Of its background work; in the world of that alone both are the same.
+    background: Option<Template>,
     pool: Pool,
     slots: AtomicU32,
     drops: AtomicU64,
@@ -32,8 +43,23 @@ pub(crate) struct Code {
 /// A plugin that can be used: compiled, of our contract, every import granted.
 pub struct LoadedPlugin {
     pub(crate) name: String,
+    pub(crate) recycle: Recycle,
     pub(crate) code: Arc<Code>,
     pub(crate) reach: Reach,
+    pub(crate) kv: Arc<Namespace>,
+    pub(crate) metrics: Arc<PluginMetrics>,
+    pub(crate) telemetry: PluginTelemetry,
+    /// Shows how much of the store is used.
+    pub(crate) _kv_bytes: Probe,
+}
+
+/// One configured use of a plugin: what stands in chains, and what works beside it.
+#[derive(Debug)]
+pub struct Configuration {
+    /// The step that it is in a chain, if any.
+    pub filter: Configured,
+    /// Work on its own time, which ends when this is dropped.
+    pub background: Option<Background>,
 }
 
 /// What filters can be given from outside the sandbox.
@@ -41,9 +67,28 @@ pub struct LoadedPlugin {
 pub(crate) struct Reach {
     pub(crate) sinks: Arc<dyn SinkOpener>,
     pub(crate) environment: Arc<HashMap<String, String>>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) registry: Registry,
+    pub(crate) families: PluginFamilies,
 }
 
 impl LoadedPlugin {
+    pub(crate) fn new(plugin: &Plugin, code: Arc<Code>, reach: Reach) -> Self {
+        let kv = reach.store.namespace(&plugin.name, plugin.limits.kv_bytes);
+        let telemetry = reach.families.plugin(&plugin.name);
+        let shown = Arc::clone(&kv);
+        Self {
+            name: plugin.name.clone(),
+            recycle: plugin.recycle,
+            code,
+            _kv_bytes: telemetry.kv_bytes(move || shown.used()),
+            metrics: GuestMetrics::for_plugin(&reach.registry, &plugin.name, DEFAULT_SERIES),
+            kv,
+            telemetry,
+            reach,
+        }
+    }
+
     /// `sha256:` and the hash of the artifact.
     pub fn digest(&self) -> &str {
         &self.code.digest
@@ -54,53 +99,125 @@ impl LoadedPlugin {
         self.code.imports.iter().map(String::as_str)
     }
 
-    /// Makes a filter of the plugin, after an instance of its own has taken the configuration. Off the request path.
+    /// True while it fails so often that its starts are delayed.
+    pub fn is_crash_looping(&self) -> bool {
+        self.code.waiting() > 0
+    }
+
+    /// What its components are called for.
+    pub fn world(&self) -> World {
+        self.code.world
+    }
+
+    /// Makes a filter on exchanges of the plugin; see [`LoadedPlugin::configure`]. Background work that it may have is
+    /// left out.
+    ///
+    /// # Errors
+    /// As there, and when the plugin does not run on exchanges.
+    pub fn filter(&self, filter: &ChainFilter) -> Result<Arc<dyn Filter>, LoadError> {
+        self.on_exchanges(filter, self.configure(filter)?.filter)
+    }
+
+    /// Configures the plugin, after an instance of its own has taken the configuration. Off the request path.
     ///
     /// # Errors
     /// When a grant or a limit does not fit, an output does not open, the plugin does not start or refuses the
     /// configuration, or its manifest asks for what is not offered.
-    pub fn filter(&self, filter: &ChainFilter) -> Result<Arc<dyn Filter>, LoadError> {
-        let name = || filter.name.clone();
+    pub fn configure(&self, filter: &ChainFilter) -> Result<Configuration, LoadError> {
+        self.refuse_handler(filter)?;
+        let used = Arc::new(self.used(filter, Effect::Real)?);
+        let background = match self.code.background {
+            Some(_) => {
+                self.code.try_out(Part::Background, &used)?;
+                Some(Background::new(Arc::clone(&self.code), Arc::clone(&used)))
+            }
+            None => None,
+        };
+        Ok(Configuration {
+            filter: self.configured(&used)?,
+            background,
+        })
+    }
+
+    /// Makes a filter on exchanges that changes nothing outside the exchange it is given: what it would write is
+    /// thrown away.
+    ///
+    /// # Errors
+    /// As [`LoadedPlugin::filter`].
+    pub fn shadow(&self, filter: &ChainFilter) -> Result<Arc<dyn Filter>, LoadError> {
+        self.refuse_handler(filter)?;
+        let used = Arc::new(self.used(filter, Effect::None)?);
+        self.on_exchanges(filter, self.configured(&used)?)
+    }
+
+    /// Where the plugin is measured.
+    pub const fn telemetry(&self) -> &PluginTelemetry {
+        &self.telemetry
+    }
+
+    fn refuse_handler(&self, filter: &ChainFilter) -> Result<(), LoadError> {
+        if self.is_handler() {
+            return Err(LoadError::Handler {
+                filter: filter.name.clone(),
+                plugin: self.name.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn on_exchanges(
+        &self,
+        filter: &ChainFilter,
+        configured: Configured,
+    ) -> Result<Arc<dyn Filter>, LoadError> {
+        match configured {
+            Configured::Filter(filter) => Ok(filter),
+            _ => Err(LoadError::NoExchanges {
+                filter: filter.name.clone(),
+                plugin: self.name.clone(),
+                world: self.code.world.as_str(),
+            }),
+        }
+    }
+
+    /// The part that runs on exchanges or connections, where there is one.
+    fn configured(&self, used: &Arc<Use>) -> Result<Configured, LoadError> {
+        if self.code.world == World::BackgroundTask {
+            return Ok(Configured::Background);
+        }
+        let manifest = self.code.try_out(Part::Filter, used)?;
+        let keeps = used.isolation == Isolation::Fresh || manifest.keeps;
+        let component = Component::new(Arc::clone(&self.code), Arc::clone(used), keeps);
+        Ok(match self.code.world {
+            World::L4 => Configured::Connection(Arc::new(ComponentConnectionFilter::new(
+                component,
+                manifest.events,
+            ))),
+            _ => Configured::Filter(Arc::new(ComponentFilter::new(component, manifest.phases))),
+        })
+    }
+
+    /// What a configured use may reach and use.
+    pub(crate) fn used(&self, filter: &ChainFilter, effect: Effect) -> Result<Use, LoadError> {
         artifact::granted(
             &self.code.imports,
             &filter.capabilities,
             &format!("filter {}", filter.name),
         )?;
+        let limits = &filter.limits;
         let largest = self.code.engine.config().largest_memory;
-        if filter.limits.memory > largest {
+        if limits.memory > largest {
             return Err(LoadError::MemoryLimit {
-                filter: name(),
-                limit: filter.limits.memory,
+                filter: filter.name.clone(),
+                limit: limits.memory,
                 largest,
             });
         }
-        let used = Arc::new(self.used(filter)?);
-        let manifest = self
-            .code
-            .canary(&used)
-            .map_err(|fault| LoadError::Start {
-                filter: name(),
-                reason: fault.reason,
-                message: fault.message,
-            })?
-            .map_err(|message| LoadError::Refused {
-                filter: name(),
-                message,
-            })?;
-        let phases = phases(&manifest).map_err(|feature| LoadError::ManifestNotOffered {
-            filter: name(),
-            feature,
-        })?;
-        Ok(Arc::new(ComponentFilter::new(
-            Arc::clone(&self.code),
-            used,
-            phases,
-        )))
-    }
-
-    fn used(&self, filter: &ChainFilter) -> Result<Use, LoadError> {
-        let limits = &filter.limits;
-        let engine = &self.code.engine;
+        let telemetry = match effect {
+            Effect::Real => self.telemetry.clone(),
+            // What a shadow does must not look like what clients meet.
+            Effect::None => self.reach.families.plugin(&format!("{} (shadow)", self.name)),
+        };
         Ok(Use {
             slot: self.code.slots.fetch_add(1, Ordering::Relaxed),
             plugin: self.name.clone(),
@@ -108,11 +225,23 @@ impl LoadedPlugin {
             config: filter.config.clone(),
             sinks: self.sinks(filter)?,
             environment: self.environment(filter),
+            effect,
+            backends: filter.backends.clone(),
+            kv: Arc::clone(&self.kv),
+            metrics: Arc::clone(&self.metrics),
+            own_telemetry: telemetry.filter(&filter.name),
+            telemetry,
+            log: LogLimit::new(limits.log_lines),
             memory: usize::try_from(limits.memory).unwrap_or(usize::MAX),
+            table_elements: usize::try_from(limits.table_elements).unwrap_or(usize::MAX),
             instances: limits.instances,
             body: limits.body,
-            call_ticks: engine.ticks(limits.deadline),
-            start_ticks: engine.ticks(limits.deadline.max(EngineConfig::START_DEADLINE)),
+            callouts: limits.callouts,
+            deadline: limits.deadline,
+            start_deadline: limits.deadline.max(EngineConfig::START_DEADLINE),
+            timeout: limits.timeout,
+            isolation: filter.isolation,
+            recycle: self.recycle,
             dropped: AtomicBool::new(false),
         })
     }
@@ -159,39 +288,71 @@ impl fmt::Debug for LoadedPlugin {
 impl Code {
     pub(crate) fn new(
         digest: String,
+        world: World,
         imports: Vec<String>,
         engine: Arc<TickingEngine>,
-        policy: PolicyPre<State>,
+        template: Template,
+        background: Option<Template>,
     ) -> Self {
         Self {
             digest,
+            world,
             imports,
             engine,
-            policy,
-            pool: Pool::new(),
+            template,
+            background,
+            pool: Pool::default(),
             slots: AtomicU32::new(0),
             drops: AtomicU64::new(0),
         }
     }
 
-    /// Runs one phase on a warm instance of this thread.
-    pub(crate) fn call<R>(
-        &self,
-        used: &Arc<Use>,
-        exchange: &mut Exchange,
-        phase: impl FnOnce(&guest::Guest, &mut wasmtime::Store<State>) -> wasmtime::Result<R>,
-    ) -> Result<R, Fault> {
-        let drops = self.drops.load(Ordering::Acquire);
-        let calls = self.engine.config().calls_per_instance;
-        self.pool.with(
-            used.instances,
-            || Instance::start(&self.engine, &self.policy, used),
-            // An instance that grew for a filter with wider limits, or whose guest fails at forgetting another
-            // filter, is not this filter's problem: it makes way for a new one.
-            |instance| instance.fits(used) && instance.forget_dropped(drops).is_ok(),
-            |instance| instance.call(used, exchange, phase),
-            |instance| !instance.is_worn(calls),
-        )
+    pub(crate) const fn template(&self) -> &Template {
+        &self.template
+    }
+
+    pub(crate) fn engine(&self) -> &TickingEngine {
+        &self.engine
+    }
+
+    /// An instance of this thread for a call of `used`, or the right to start one.
+    pub(crate) fn lease(&self, used: &Use) -> Result<Lease, Fault> {
+        let fresh = used.isolation == Isolation::Fresh;
+        self.pool.lease(used.instances, fresh, |it| it.fits(used))
+    }
+
+    /// The right to start an instance for `used` alone.
+    pub(crate) fn lease_new(&self, used: &Use) -> Result<Lease, Fault> {
+        self.pool.lease(used.instances, true, |_| false)
+    }
+
+    /// Starts an instance. When the engine has no place left, idle ones of this thread make way.
+    pub(crate) async fn start(&self, part: Part, used: &Use) -> Result<Instance, Fault> {
+        let template = match part {
+            Part::Filter => &self.template,
+            Part::Background => self.background.as_ref().unwrap_or(&self.template),
+        };
+        match Instance::start(&self.engine, template, used).await {
+            Err(fault) if fault.reason == FailureReason::Exhausted && self.engine.reclaim() => {
+                Instance::start(&self.engine, template, used).await
+            }
+            started => started,
+        }
+    }
+
+    /// How many workers delay its starts.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.pool.waiting()
+    }
+
+    /// Drops the idle instances of this thread; answers how many there were.
+    pub(crate) fn release_idle(&self) -> usize {
+        self.pool.release_idle()
+    }
+
+    /// How many filters of this code are gone.
+    pub(crate) fn drops(&self) -> u64 {
+        self.drops.load(Ordering::Acquire)
     }
 
     /// Notes that a filter is gone: each instance forgets its slot before its next call.
@@ -200,9 +361,33 @@ impl Code {
         self.drops.fetch_add(1, Ordering::Release);
     }
 
-    /// Tries a configuration on an instance that no worker will use.
-    fn canary(&self, used: &Arc<Use>) -> Result<Result<guest::Manifest, String>, Fault> {
-        Instance::start(&self.engine, &self.policy, used)?.configure(used)
+    /// Tries a configuration on an instance that no worker will use. Blocks.
+    fn try_out(&self, part: Part, used: &Arc<Use>) -> Result<Manifest, LoadError> {
+        self.canary(part, used)
+            .map_err(|fault| LoadError::Start {
+                filter: used.filter.clone(),
+                reason: fault.reason,
+                message: fault.message,
+            })?
+            .map_err(|message| LoadError::Refused {
+                filter: used.filter.clone(),
+                message,
+            })
+    }
+
+    fn canary(&self, part: Part, used: &Arc<Use>) -> Result<Result<Manifest, String>, Fault> {
+        let failed = |error: std::io::Error| Fault {
+            reason: FailureReason::Start,
+            message: format!("no thread to start it on: {error}"),
+        };
+        let here = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(failed)?;
+        here.block_on(async {
+            let mut instance = self.start(part, used).await?;
+            instance.configure(used).await
+        })
     }
 }
 
@@ -213,30 +398,4 @@ impl fmt::Debug for Code {
             .field("imports", &self.imports)
             .finish_non_exhaustive()
     }
-}
-
-/// The phases of a manifest, or what in it is not offered.
-fn phases(manifest: &guest::Manifest) -> Result<Phases, &'static str> {
-    use types::Phases as Wit;
-    if manifest.affinity == types::Affinity::Exchange {
-        return Err("`affinity: exchange`");
-    }
-    if manifest
-        .phases
-        .intersects(Wit::REQUEST_TRAILERS | Wit::RESPONSE_TRAILERS)
-    {
-        return Err("a trailers phase");
-    }
-    let known = [
-        (Wit::REQUEST_HEAD, Phases::REQUEST_HEAD),
-        (Wit::REQUEST_BODY, Phases::REQUEST_BODY),
-        (Wit::RESPONSE_HEAD, Phases::RESPONSE_HEAD),
-        (Wit::RESPONSE_BODY, Phases::RESPONSE_BODY),
-        (Wit::LOG, Phases::LOG),
-    ];
-    Ok(known
-        .into_iter()
-        .filter(|(wit, _)| manifest.phases.contains(*wit))
-        .map(|(_, phase)| phase)
-        .collect())
 }

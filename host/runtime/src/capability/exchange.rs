@@ -15,7 +15,7 @@ use super::response::final_status;
 use super::{Caller, Functions};
 use crate::bindings::exchange::{AttributeId, Value};
 use crate::bindings::types::Field;
-use crate::instance::State;
+use crate::state::State;
 
 pub(super) fn link(functions: &mut Functions<'_>) -> Result<()> {
     functions.func_wrap("attribute", |store: Caller<'_>, (id,): (AttributeId,)| {
@@ -63,19 +63,19 @@ fn reply_fields(state: &mut State, fields: &[Field]) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-fn replace_body(mut store: Caller<'_>, (bytes,): (Vec<u8>,)) -> Result<()> {
+pub(super) fn replace_body(mut store: Caller<'_>, (bytes,): (Vec<u8>,)) -> Result<()> {
     let state = store.data_mut();
     state.meter.keep(bytes.len())?;
     state.exchange.stage_body(Bytes::from(bytes));
     Ok(())
 }
 
-fn note_get(store: Caller<'_>, (key,): (WasmStr,)) -> Result<(Option<Vec<u8>>,)> {
+pub(super) fn note_get(store: Caller<'_>, (key,): (WasmStr,)) -> Result<(Option<Vec<u8>>,)> {
     let key = key.to_str(&store)?;
     Ok((store.data().exchange.note(&key).map(|value| value.to_vec()),))
 }
 
-fn note_set(mut store: Caller<'_>, (key, value): (WasmStr, WasmList<u8>)) -> Result<()> {
+pub(super) fn note_set(mut store: Caller<'_>, (key, value): (WasmStr, WasmList<u8>)) -> Result<()> {
     let key = key.to_str(&store)?.into_owned();
     let value = Bytes::copy_from_slice(value.as_le_slice(&store));
     let state = store.data_mut();

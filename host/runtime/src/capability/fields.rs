@@ -12,7 +12,7 @@ use weir_filter::ExchangeState;
 
 use super::{Caller, Functions};
 use crate::bindings::types::Field;
-use crate::instance::State;
+use crate::state::State;
 
 /// A message with fields: the request or the response of an exchange.
 pub(super) trait Message: 'static {
@@ -132,13 +132,8 @@ fn append_header<M: Message>(mut store: Caller<'_>, (name, value): (WasmStr, Was
 }
 
 fn remove_header<M: Message>(mut store: Caller<'_>, (name,): (WasmStr,)) -> Result<()> {
-    match Edit::parse::<M>(&name.to_str(&store)?, &[]) {
-        Edit::Field(name, _) => {
-            M::fields_mut(&mut store.data_mut().exchange).remove(name);
-        }
-        Edit::Pseudo(name, _) => left_out(store.data(), &name, "it can be set, not removed"),
-        Edit::LeftOut(name, why) => left_out(store.data(), &name, why),
-    }
+    let edit = Edit::parse::<M>(&name.to_str(&store)?, &[]);
+    edit.remove::<M>(store.data_mut());
     Ok(())
 }
 
@@ -149,14 +144,14 @@ fn set_headers<M: Message>(mut store: Caller<'_>, (fields,): (Vec<Field>,)) -> R
 }
 
 /// One edit, checked.
-enum Edit {
+pub(super) enum Edit {
     Field(HeaderName, HeaderValue),
     Pseudo(String, String),
     LeftOut(String, &'static str),
 }
 
 impl Edit {
-    fn parse<M: Message>(name: &str, value: &[u8]) -> Self {
+    pub(super) fn parse<M: Message>(name: &str, value: &[u8]) -> Self {
         if name.starts_with(':') {
             return Self::pseudo(name, value);
         }
@@ -182,13 +177,14 @@ impl Edit {
         }
     }
 
-    fn set<M: Message>(self, state: &mut State) -> Result<()> {
+    pub(super) fn set<M: Message>(self, state: &mut State) -> Result<()> {
         match self {
             Self::Field(name, value) => {
                 state.meter.keep(name.as_str().len() + value.len() + FIELD_COST)?;
-                if M::fields_mut(&mut state.exchange)
-                    .try_insert(name, value)
-                    .is_err()
+                if !has_room::<M>(state, name.as_str().len() + value.len())?
+                    || M::fields_mut(&mut state.exchange)
+                        .try_insert(name, value)
+                        .is_err()
                 {
                     left_out(state, "field", "the message has too many fields");
                 }
@@ -204,13 +200,14 @@ impl Edit {
         Ok(())
     }
 
-    fn append<M: Message>(self, state: &mut State) -> Result<()> {
+    pub(super) fn append<M: Message>(self, state: &mut State) -> Result<()> {
         match self {
             Self::Field(name, value) => {
                 state.meter.keep(name.as_str().len() + value.len() + FIELD_COST)?;
-                if M::fields_mut(&mut state.exchange)
-                    .try_append(name, value)
-                    .is_err()
+                if !has_room::<M>(state, name.as_str().len() + value.len())?
+                    || M::fields_mut(&mut state.exchange)
+                        .try_append(name, value)
+                        .is_err()
                 {
                     left_out(state, "field", "the message has too many fields");
                 }
@@ -220,6 +217,32 @@ impl Edit {
         }
         Ok(())
     }
+
+    pub(super) fn remove<M: Message>(self, state: &mut State) {
+        match self {
+            Self::Field(name, _) => {
+                M::fields_mut(&mut state.exchange).remove(name);
+            }
+            Self::Pseudo(name, _) => left_out(state, &name, "it can be set, not removed"),
+            Self::LeftOut(name, why) => left_out(state, &name, why),
+        }
+    }
+}
+
+/// True when a message may have one more field: it outlives the calls, each of which is bounded by itself.
+///
+/// # Errors
+/// When large fields make it larger than the memory limit.
+fn has_room<M: Message>(state: &mut State, size: usize) -> Result<bool> {
+    let fields = M::fields(&state.exchange);
+    if size >= LARGE_FIELD {
+        let all = fields
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len());
+        let all = all.sum::<usize>();
+        state.meter.hold(all + size)?;
+    }
+    Ok(M::fields(&state.exchange).len() < MOST_FIELDS)
 }
 
 /// True for the fields that say how a message is framed or that belong to one connection.
@@ -242,6 +265,10 @@ pub(super) fn left_out(state: &State, name: &str, why: &str) {
     let name: String = name.chars().take(80).collect();
     tracing::debug!(filter = state.filter(), name, why, "edit left out");
 }
+
+/// Fields of one message, and the size from which on they are added up: together they bound a message.
+const MOST_FIELDS: usize = 4096;
+const LARGE_FIELD: usize = 8 << 10;
 
 /// What a field costs the host besides its text, roughly.
 const FIELD_COST: usize = 64;

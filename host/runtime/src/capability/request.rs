@@ -9,9 +9,10 @@ use wasmtime::component::WasmStr;
 use weir_filter::ExchangeState;
 
 use super::fields::{self, Message};
+use super::upstream::is_host;
 use super::{Caller, Functions};
 
-struct Request;
+pub(super) struct Request;
 
 pub(super) fn link(functions: &mut Functions<'_>) -> Result<()> {
     fields::link::<Request>(functions)?;
@@ -94,7 +95,7 @@ impl Message for Request {
                 Err(_) => false,
             },
             ":path" => request.set_path_and_query(value),
-            ":authority" => request.set_authority(value),
+            ":authority" => is_host(value) && request.set_authority(value),
             _ => false,
         }
     }

@@ -10,7 +10,7 @@ use weir_filter::ExchangeState;
 use super::fields::{self, Message};
 use super::{Caller, Functions};
 
-struct Response;
+pub(super) struct Response;
 
 pub(super) fn link(functions: &mut Functions<'_>) -> Result<()> {
     fields::link::<Response>(functions)?;

@@ -59,14 +59,6 @@ fn another_version_of_the_contract_is_refused() {
 }
 
 #[test]
-fn an_interface_not_offered_yet_is_refused() {
-    check(
-        &guest("imports_kv"),
-        "it imports \"kv\", which is specified but not offered",
-    );
-}
-
-#[test]
 fn an_import_from_outside_the_contract_is_refused_with_advice() {
     let wit = "package test:foreign;
         interface clocks { now: func() -> u64; }
@@ -113,16 +105,4 @@ fn a_refused_configuration_is_reported_in_the_plugins_words() {
         error.to_string(),
         "filter filter(the words): the plugin refuses the configuration: refused: the words"
     );
-}
-
-#[test]
-fn what_a_manifest_asks_for_must_be_offered() {
-    let ask = |guest| {
-        load(&runtime(), guest)
-            .filter(&chain_filter(""))
-            .unwrap_err()
-            .to_string()
-    };
-    assert!(ask("trailers").contains("its manifest asks for a trailers phase"));
-    assert!(ask("affinity_exchange").contains("its manifest asks for `affinity: exchange`"));
 }

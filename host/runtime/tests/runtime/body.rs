@@ -1,12 +1,12 @@
 //! Body plans, staged bodies and staged replies.
 
 use bytes::Bytes;
-use weir_filter::{BodyAction, BodyPlan, HeadAction, Oversize, Phases};
+use weir_filter::{Action, BodyPlan, Oversize, Phases};
 use weir_model::Limits;
 
-use crate::harness::{exchange, filter, load, runtime};
+use crate::harness::{Calls as _, exchange, filter, load, runtime};
 
-fn plan(config: &str) -> HeadAction {
+fn plan(config: &str) -> Action {
     filter(&load(&runtime(), "body_upper"), config)
         .on_request_head(&mut exchange(&[]))
         .unwrap()
@@ -17,7 +17,7 @@ fn a_plan_without_a_limit_gets_the_filters_own() {
     let (limit, oversize) = (Limits::DEFAULT.body, Oversize::Reject);
     assert_eq!(
         plan("request whole"),
-        HeadAction::Body(BodyPlan::Whole { limit, oversize })
+        Action::Body(BodyPlan::Whole { limit, oversize })
     );
 }
 
@@ -26,12 +26,12 @@ fn a_larger_limit_than_the_filters_own_is_lowered() {
     let (limit, oversize) = (Limits::DEFAULT.body, Oversize::Skip);
     assert_eq!(
         plan("request whole limit=99999999999 skip"),
-        HeadAction::Body(BodyPlan::Whole { limit, oversize })
+        Action::Body(BodyPlan::Whole { limit, oversize })
     );
     let (limit, oversize) = (7, Oversize::Stream);
     assert_eq!(
         plan("request whole limit=7 stream-instead"),
-        HeadAction::Body(BodyPlan::Whole { limit, oversize })
+        Action::Body(BodyPlan::Whole { limit, oversize })
     );
 }
 
@@ -42,13 +42,13 @@ fn a_chunk_is_replaced_by_the_staged_one() {
     let mut exchange = exchange(&[]);
     assert_eq!(
         upper.on_request_head(&mut exchange).unwrap(),
-        HeadAction::Body(BodyPlan::Chunks)
+        Action::Body(BodyPlan::Chunks)
     );
     for size in [0, 5, 1 << 20] {
         let chunk = Bytes::from(vec![b'x'; size]);
         assert_eq!(
             upper.on_request_body(&mut exchange, &chunk, size == 0).unwrap(),
-            BodyAction::Next
+            Action::Next
         );
         assert_eq!(exchange.take_body().unwrap(), vec![b'X'; size]);
     }
@@ -62,7 +62,7 @@ fn a_reply_is_staged_with_its_fields_and_body() {
         filter(&plugin, "request-head")
             .on_request_head(&mut exchange)
             .unwrap(),
-        HeadAction::Reply
+        Action::Reply
     );
     let reply = exchange.take_reply().unwrap();
     assert_eq!(reply.status, 418);
@@ -73,7 +73,7 @@ fn a_reply_is_staged_with_its_fields_and_body() {
     let body = filter(&plugin, "response-body");
     assert_eq!(
         body.on_response_body(&mut exchange, &last, true).unwrap(),
-        BodyAction::Reply
+        Action::Reply
     );
     assert_eq!(exchange.take_reply().unwrap().body, "from response-body\n");
 }

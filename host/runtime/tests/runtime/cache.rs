@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use weir_runtime::{EngineConfig, Runtime, RuntimeConfig, RuntimeError};
 
-use crate::harness::{config, exchange, filter, load};
+use crate::harness::{Calls as _, config, exchange, filter, load};
 
 fn open(directory: &Path) -> Result<Runtime, RuntimeError> {
     Runtime::new(RuntimeConfig {

@@ -7,7 +7,7 @@ use weir_model::{Capability, ChainFilter, Plugin};
 use weir_runtime::{EngineConfig, LoadError, Runtime, RuntimeConfig};
 
 use crate::harness::{
-    Memory, Opener, chain_filter, config, exchange, granted, guest, plugin, runtime, values,
+    Calls as _, Memory, Opener, chain_filter, config, exchange, granted, guest, plugin, runtime, values,
 };
 
 fn all() -> Vec<Capability> {
@@ -54,13 +54,16 @@ fn a_sink_that_is_not_granted_is_unknown() {
 
 #[test]
 fn an_import_without_a_grant_refuses_the_plugin() {
-    let error = runtime()
-        .load(&plugin("imports_log"), &guest("imports_log"))
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "plugin test/imports_log: the component imports \"log\", which is not granted; add \"log\" to its capabilities"
-    );
+    for (name, import) in [("imports_log", "log"), ("imports_kv", "kv")] {
+        let error = runtime().load(&plugin(name), &guest(name)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "plugin test/{name}: the component imports {import:?}, which is not granted; add {import:?} to its \
+                 capabilities"
+            )
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use weir_filter::{Exchange, Reason};
 
-use crate::harness::{component, exchange, filter, load, plugin, runtime, values};
+use crate::harness::{Calls as _, component, exchange, filter, load, plugin, runtime, values};
 
 /// Runs probes in both head phases.
 fn probe(words: &str, mut exchange: Exchange) -> Exchange {

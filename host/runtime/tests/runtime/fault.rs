@@ -6,7 +6,7 @@ use bytes::Bytes;
 use weir_filter::{FailureReason, FilterError};
 use weir_model::{ChainFilter, Limits};
 
-use crate::harness::{LIMITS, chain_filter, exchange, filter, load, runtime};
+use crate::harness::{Calls as _, LIMITS, chain_filter, exchange, filter, load, runtime};
 
 /// The guest fails in the phase that its configuration names; a second filter shares its instances.
 fn check(guest: &str, reason: FailureReason) -> FilterError {

@@ -1,14 +1,16 @@
 //! The engine's pool, and the pools of workers.
 
+use std::future::poll_fn;
 use std::thread;
 
-use weir_filter::FailureReason;
+use weir_filter::{Chain, FailureReason, Step};
+use weir_model::FailureMode;
 use weir_runtime::{EngineConfig, LoadError, Runtime};
 
-use crate::harness::{chain_filter, config, exchange, filter, load, runtime, values};
+use crate::harness::{Calls as _, chain_filter, config, exchange, filter, load, runtime, values, worker};
 
 #[test]
-fn an_exhausted_pool_fails_calls_until_an_instance_is_given_up() {
+fn an_idle_instance_makes_way_and_one_in_use_does_not() {
     let runtime = Runtime::new(config(EngineConfig {
         instances: 1,
         ..EngineConfig::small()
@@ -16,13 +18,20 @@ fn an_exhausted_pool_fails_calls_until_an_instance_is_given_up() {
     .unwrap();
     let first = filter(&load(&runtime, "headers"), "a");
     let second = filter(&load(&runtime, "config_echo"), "b");
-    let mut exchange = exchange(&[]);
-    first.on_request_head(&mut exchange).unwrap();
-    let error = second.on_request_head(&mut exchange).unwrap_err();
+    first.on_request_head(&mut exchange(&[])).unwrap();
+    second.on_request_head(&mut exchange(&[])).unwrap();
+
+    let bound = filter(&load(&runtime, "affinity_exchange"), "");
+    let chain = Chain::new(vec![Step {
+        filter: bound,
+        failure_mode: FailureMode::Closed,
+    }]);
+    let mut run = chain.start(exchange(&[]));
+    worker(poll_fn(|cx| chain.poll_request_head(&mut run, cx)));
+    let error = second.on_request_head(&mut exchange(&[])).unwrap_err();
     assert_eq!(error.reason, FailureReason::Exhausted, "{error}");
-    first.on_request_head(&mut exchange).unwrap();
-    drop(first);
-    second.on_request_head(&mut exchange).unwrap();
+    drop(run);
+    second.on_request_head(&mut exchange(&[])).unwrap();
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! One instance serves many configurations, and forgets those that are gone.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
-use weir_filter::{BodyPlan, Filter, HeadAction};
-use weir_runtime::{EngineConfig, Runtime};
-
-use crate::harness::{component, config, exchange, filter, load, plugin, runtime, values};
+use crate::harness::{Calls as _, component, exchange, filter, load, plugin, runtime, values, worker};
+use weir_filter::{Action, BodyPlan, Filter};
 
 /// Answers every request head with `whole`, whose limit is 1000 times the live slots plus the calls it has served.
 const COUNTER: &str = r#"(module
@@ -40,7 +39,7 @@ fn counter() -> Vec<u8> {
 /// Live slots and calls of the instance that serves `filter` on this thread.
 fn count(filter: &Arc<dyn Filter>) -> (u64, u64) {
     match filter.on_request_head(&mut exchange(&[])).unwrap() {
-        HeadAction::Body(BodyPlan::Whole { limit, .. }) => (limit / 1000, limit % 1000),
+        Action::Body(BodyPlan::Whole { limit, .. }) => (limit / 1000, limit % 1000),
         other => panic!("{other:?}"),
     }
 }
@@ -79,12 +78,9 @@ fn slots_of_dropped_filters_are_forgotten() {
 
 #[test]
 fn an_instance_is_replaced_after_its_calls() {
-    let runtime = Runtime::new(config(EngineConfig {
-        calls_per_instance: 3,
-        ..EngineConfig::small()
-    }))
-    .unwrap();
-    let plugin = runtime.load(&plugin("counter"), &counter()).unwrap();
+    let mut short_lived = plugin("counter");
+    short_lived.recycle.calls = 3;
+    let plugin = runtime().load(&short_lived, &counter()).unwrap();
     let filter = filter(&plugin, "a");
     let calls: Vec<_> = (0..7).map(|_| count(&filter).1).collect();
     assert_eq!(calls, [1, 2, 3, 1, 2, 3, 1]);
@@ -112,18 +108,15 @@ fn notes_belong_to_one_filter_of_one_exchange() {
     };
     let chain = Chain::new(vec![step("first"), step("second")]);
     for _ in 0..2 {
-        let mut exchange = exchange(&[]);
-        let mut run = chain.start();
-        assert!(matches!(
-            chain.request_head(&mut exchange, &mut run, None),
-            HeadOutcome::Done
-        ));
-        assert!(matches!(
-            chain.response_head(&mut exchange, &mut run, None),
-            HeadOutcome::Done
-        ));
+        let mut run = chain.start(exchange(&[]));
+        worker(async {
+            let outcome = poll_fn(|cx| chain.poll_request_head(&mut run, cx)).await;
+            assert!(matches!(outcome, HeadOutcome::Done));
+            let outcome = poll_fn(|cx| chain.poll_response_head(&mut run, cx)).await;
+            assert!(matches!(outcome, HeadOutcome::Done));
+        });
         assert_eq!(
-            values(&exchange.response.headers, "x-note"),
+            values(&run.exchange().response.headers, "x-note"),
             ["second /api/x?y=1 false", "first /api/x?y=1 false"]
         );
     }
