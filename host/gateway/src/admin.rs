@@ -27,6 +27,9 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest answer [`fetch`] reads.
 const MAX_ANSWER: usize = 64 << 20;
 
+/// The `Content-Type` of `GET /metrics`.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// What the endpoint shows at the moment.
 #[derive(Clone, Debug, Default)]
 pub struct View {
@@ -37,6 +40,9 @@ pub struct View {
     /// `GET /config`: the live documents, as YAML.
     pub config: Arc<str>,
 }
+
+/// Writes the page that `GET /metrics` answers with; called for each request of it.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Opens the endpoint's socket.
 ///
@@ -51,8 +57,18 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Answers until it is dropped, and its connections with it.
+/// Answers until it is dropped, and its connections with it. Has no metrics.
 pub async fn serve(listener: TcpListener, view: watch::Receiver<View>) {
+    serve_with_metrics(listener, view, None).await;
+}
+
+/// Answers until it is dropped, and its connections with it. `metrics` writes the page of OpenMetrics; without it
+/// there is none.
+pub async fn serve_with_metrics(
+    listener: TcpListener,
+    view: watch::Receiver<View>,
+    metrics: Option<Metrics>,
+) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
@@ -62,10 +78,10 @@ pub async fn serve(listener: TcpListener, view: watch::Receiver<View>) {
                     tokio::time::sleep(REST).await;
                     continue;
                 };
-                let view = view.clone();
+                let (view, metrics) = (view.clone(), metrics.clone());
                 connections.spawn(async move {
                     let service = service_fn(move |request: Request<Incoming>| {
-                        let answer = answer(&request, &view.borrow());
+                        let answer = answer(&request, &view.borrow(), metrics.as_ref());
                         async move { Ok::<_, Infallible>(answer) }
                     });
                     // A probe that breaks off has nothing to be told.
@@ -129,7 +145,8 @@ fn is_local(request: &Request<Incoming>) -> bool {
     address.map_or(matches!(name, "" | "localhost" | "weir"), |it| it.is_loopback())
 }
 
-fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, view: &View, metrics: Option<&Metrics>) -> Response<Full<Bytes>> {
+    let page;
     let (status, kind, text) = match (request.method(), request.uri().path()) {
         // A name in the Host header may be a web page's, which a browser was talked into asking for.
         _ if !is_local(request) => (
@@ -139,13 +156,17 @@ fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes>> {
         ),
         (&Method::GET, "/status") => (StatusCode::OK, "application/json", view.status.as_bytes()),
         (&Method::GET, "/config") => (StatusCode::OK, "application/yaml", view.config.as_bytes()),
+        (&Method::GET, "/metrics") if let Some(metrics) = metrics => {
+            page = metrics();
+            (StatusCode::OK, OPEN_METRICS, page.as_bytes())
+        }
         (&Method::GET, "/live") => (StatusCode::OK, "text/plain", &b"live\n"[..]),
         (&Method::GET, "/ready") if view.ready => (StatusCode::OK, "text/plain", &b"ready\n"[..]),
         (&Method::GET, "/ready") => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", &b"not ready\n"[..]),
         (&Method::GET, _) => (
             StatusCode::NOT_FOUND,
             "text/plain",
-            &b"try /status /config /ready /live\n"[..],
+            &b"try /status /config /metrics /ready /live\n"[..],
         ),
         _ => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", &b"only GET\n"[..]),
     };
@@ -155,4 +176,37 @@ fn answer(request: &Request<Incoming>, view: &View) -> Response<Full<Bytes>> {
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn metrics_are_written_anew_for_every_request_and_missing_without_a_writer() {
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let write = move || {
+            let before = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            format!("asked {before}\n# EOF\n")
+        };
+        for (metrics, expected) in [
+            (
+                Some(Arc::new(write) as Metrics),
+                [Some("asked 0\n# EOF\n"), Some("asked 1\n# EOF\n")],
+            ),
+            (None, [None, None]),
+        ] {
+            let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (_view, shown) = watch::channel(View::default());
+            let server = tokio::spawn(serve_with_metrics(listener, shown, metrics));
+            for page in expected {
+                assert_eq!(
+                    fetch(address, "/metrics").await.ok().as_deref(),
+                    page.map(str::as_bytes)
+                );
+            }
+            server.abort();
+        }
+    }
 }

@@ -1,15 +1,21 @@
-//! What can keep a snapshot from going live.
+//! What can keep a snapshot, or a part of it, from going live.
 
 use std::fmt;
 use std::net::SocketAddr;
 
-/// Why a snapshot did not go live; the last good one stays.
+use weir_filter::FailureReason;
+
+/// Why a part of a snapshot did not go live; the last good one stays where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// What failed.
     pub subject: Subject,
+    /// What exchanges are told that meet it.
+    pub reason: FailureReason,
     /// Why, and how to mend it. Names the plugin or filter itself.
     pub message: String,
+    /// It may mend itself: a plugin is still being fetched.
+    pub is_pending: bool,
 }
 
 /// The part of a snapshot that failed.
