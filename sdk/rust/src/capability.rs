@@ -1,4 +1,11 @@
-//! Host functions that need a grant. A component imports only those that its policy calls.
+//! Host functions that need a grant. A component imports only those that its code calls.
+
+use std::time::Duration;
+
+pub mod grpc;
+pub mod kv;
+pub mod metrics;
+pub mod upstream;
 
 /// Lines in the gateway's own log, marked with the plugin's name. Capability `log`.
 pub mod log {
@@ -57,19 +64,36 @@ pub mod sink {
     pub use crate::bindings::weir::policy::sink::{Error, write};
 }
 
-/// Calls to backends. Capability `upstream`; specified, and not offered by every gateway version.
-pub mod upstream {
-    pub use crate::bindings::weir::policy::upstream::{Answer, Call, Error, fetch};
+/// Whole milliseconds, rounded up and at least one: 0 has a meaning of its own in the contract.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    let whole = duration.as_nanos().div_ceil(1_000_000).max(1);
+    u64::try_from(whole).unwrap_or(u64::MAX)
 }
 
-/// A store shared by all workers. Capability `kv`; specified, and not offered by every gateway version.
-pub mod kv {
-    pub use crate::bindings::weir::policy::kv::{
-        Entry, Error, compare_and_set, delete, get, increment, keys, set,
-    };
+/// A timeout in the contract's terms.
+fn timeout(duration: Duration) -> u32 {
+    u32::try_from(milliseconds(duration)).unwrap_or(u32::MAX)
 }
 
-/// Metrics of the plugin's own. Capability `metrics`; specified, and not offered by every gateway version.
-pub mod metrics {
-    pub use crate::bindings::weir::policy::metrics::{Label, add, observe, set};
+fn field(name: &str, value: &[u8]) -> crate::Field {
+    crate::Field {
+        name: name.to_owned(),
+        value: value.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_time_never_becomes_the_zero_that_means_something_else() {
+        let check = |duration: Duration, expect: u64| assert_eq!(milliseconds(duration), expect);
+        check(Duration::ZERO, 1);
+        check(Duration::from_nanos(1), 1);
+        check(Duration::from_millis(20), 20);
+        check(Duration::from_micros(20_001), 21);
+        check(Duration::MAX, u64::MAX);
+        assert_eq!(timeout(Duration::MAX), u32::MAX);
+    }
 }

@@ -3,7 +3,9 @@
 use std::borrow::Borrow;
 
 use crate::bindings::weir::policy::exchange as host;
-use crate::{BodyAction, Field, HeadAction, Request, Response, Whole};
+use crate::{
+    BodyAction, Field, HeadAction, Note, Request, RequestTrailers, Response, ResponseTrailers, Whole,
+};
 
 pub use crate::bindings::weir::policy::exchange::{AttributeId as Attribute, Value};
 
@@ -15,6 +17,10 @@ pub struct Exchange {
     pub request: Request,
     /// What is answered.
     pub response: Response,
+    /// What follows the body of the request.
+    pub request_trailers: RequestTrailers,
+    /// What follows the body of the response.
+    pub response_trailers: ResponseTrailers,
 }
 
 impl Exchange {
@@ -24,6 +30,8 @@ impl Exchange {
         Self {
             request: Request::current(),
             response: Response::current(),
+            request_trailers: RequestTrailers::current(),
+            response_trailers: ResponseTrailers::current(),
         }
     }
 
@@ -52,6 +60,16 @@ impl Exchange {
     /// Keeps state of this filter for the later phases of this exchange.
     pub fn set_note(&mut self, key: &str, value: impl AsRef<[u8]>) {
         host::note_set(key, value.as_ref());
+    }
+
+    /// The typed note, as [`set_state`](Self::set_state) kept it in an earlier phase.
+    pub fn state<N: Note>(&self) -> Option<N> {
+        N::from_bytes(&self.note(N::KEY)?)
+    }
+
+    /// Keeps a typed note for the later phases of this exchange; declare it with [`note!`](crate::note!).
+    pub fn set_state<N: Note>(&mut self, note: &N) {
+        self.set_note(N::KEY, note.to_bytes());
     }
 
     /// A value that any filter of this exchange shared.

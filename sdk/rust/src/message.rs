@@ -1,9 +1,12 @@
-//! The request and the response of the current exchange: thin names for the host's functions.
+//! The request and the response of the current exchange, and the trailers of both: thin names for the host's
+//! functions.
 //!
-//! Neither holds anything. Every call reads or edits in the host, so ask once and keep the answer.
+//! None of them holds anything. Every call reads or edits in the host, so ask once and keep the answer.
 
 use crate::Field;
-use crate::bindings::weir::policy::{request as req, response as res};
+use crate::bindings::weir::policy::{
+    request as req, request_trailers as req_trailers, response as res, response_trailers as res_trailers,
+};
 
 /// The request. Readable in every phase; edits after it was sent to the upstream are ignored.
 #[derive(Debug)]
@@ -14,6 +17,16 @@ pub struct Request {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Response {}
+
+/// The trailer fields of the request. Empty before its trailers phase; edits after that phase are ignored.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RequestTrailers {}
+
+/// The trailer fields of the response, in the same way.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ResponseTrailers {}
 
 impl Request {
     pub(crate) const fn current() -> Self {
@@ -77,9 +90,21 @@ impl Response {
     }
 }
 
+impl RequestTrailers {
+    pub(crate) const fn current() -> Self {
+        Self {}
+    }
+}
+
+impl ResponseTrailers {
+    pub(crate) const fn current() -> Self {
+        Self {}
+    }
+}
+
 macro_rules! fields {
     ($message:ty, $host:ident) => {
-        /// Header fields. Names are lower-case; values are bytes.
+        /// Its fields. Names are lower-case; values are bytes.
         impl $message {
             /// The value of a header; several fields of one name are joined by `, `.
             pub fn header(&self, name: &str) -> Option<Vec<u8>> {
@@ -136,6 +161,8 @@ macro_rules! fields {
 
 fields!(Request, req);
 fields!(Response, res);
+fields!(RequestTrailers, req_trailers);
+fields!(ResponseTrailers, res_trailers);
 
 /// Reads a block of fields: u16 name length, u32 value length, name, value.
 fn fields(mut block: &[u8]) -> Vec<Field> {
