@@ -1,19 +1,18 @@
 //! Misbehaving and probing guests: what they share. Each guest is one file in `src/bin`.
 //!
-//! A configuration is a few words, with or without JSON quotes around them.
+//! A configuration is a few words, with or without JSON quotes around them: see [`Options`].
 
-use std::marker::PhantomData;
+mod fault;
+mod hex;
+mod option;
+mod probe;
 
-use weir_sdk::{BodyAction, Chunk, Exchange, HeadAction, Phases, Policy};
+use weir_sdk::{Exchange, Phases};
 
-/// The words of a configuration.
-pub fn words(config: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(config)
-        .trim_matches('"')
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect()
-}
+pub use fault::{Fault, Faulty};
+pub use hex::{from_hex, to_hex};
+pub use option::{Options, words};
+pub use probe::{At, Probe, Step};
 
 /// The phase of that name.
 ///
@@ -23,8 +22,10 @@ pub fn phase(name: &str) -> Result<Phases, String> {
     Ok(match name {
         "request-head" => Phases::REQUEST_HEAD,
         "request-body" => Phases::REQUEST_BODY,
+        "request-trailers" => Phases::REQUEST_TRAILERS,
         "response-head" => Phases::RESPONSE_HEAD,
         "response-body" => Phases::RESPONSE_BODY,
+        "response-trailers" => Phases::RESPONSE_TRAILERS,
         "log" => Phases::LOG,
         _ => return Err(format!("{name:?} is no phase")),
     })
@@ -33,79 +34,39 @@ pub fn phase(name: &str) -> Result<Phases, String> {
 /// The phases in which a guest must run to do something in `phase`: a body phase is planned by its head.
 pub fn with_heads(phase: Phases) -> Phases {
     let mut all = phase;
-    all.set(
-        Phases::REQUEST_HEAD,
-        phase.intersects(Phases::REQUEST_HEAD | Phases::REQUEST_BODY),
-    );
-    all.set(
-        Phases::RESPONSE_HEAD,
-        phase.intersects(Phases::RESPONSE_HEAD | Phases::RESPONSE_BODY),
-    );
+    if phase.contains(Phases::REQUEST_BODY) {
+        all |= Phases::REQUEST_HEAD;
+    }
+    if phase.contains(Phases::RESPONSE_BODY) {
+        all |= Phases::RESPONSE_HEAD;
+    }
     all
 }
 
-/// Something bad that a guest does.
-pub trait Fault: 'static {
-    /// Does it.
-    fn strike();
-}
-
-/// Commits a fault in the phase that the configuration names, and nothing otherwise.
-#[derive(Debug)]
-pub struct Faulty<F> {
-    at: Phases,
-    fault: PhantomData<F>,
-}
-
-impl<F: Fault> Faulty<F> {
-    fn reach(&self, phase: Phases) {
-        if self.at == phase {
-            F::strike();
-        }
-    }
-
-    fn head(&self, head: Phases, body: Phases) -> HeadAction {
-        self.reach(head);
-        if self.at == body {
-            HeadAction::Chunks
-        } else {
-            HeadAction::Next
-        }
+/// Puts a finding where the outside sees it: in a field of the head or of the trailers that `phase` is about;
+/// in the log phase, where nothing can be changed, nowhere.
+pub fn show(exchange: &mut Exchange, phase: Phases, name: &str, value: impl AsRef<[u8]>) {
+    let value = printable(value.as_ref());
+    if phase == Phases::REQUEST_HEAD || phase == Phases::REQUEST_BODY {
+        exchange.request.set_header(name, value);
+    } else if phase == Phases::RESPONSE_HEAD || phase == Phases::RESPONSE_BODY {
+        exchange.response.set_header(name, value);
+    } else if phase == Phases::REQUEST_TRAILERS {
+        exchange.request_trailers.set_header(name, value);
+    } else if phase == Phases::RESPONSE_TRAILERS {
+        exchange.response_trailers.set_header(name, value);
     }
 }
 
-impl<F: Fault> Policy for Faulty<F> {
-    fn configure(config: &[u8]) -> Result<Self, String> {
-        let at = phase(words(config).first().map_or("", String::as_str))?;
-        Ok(Self {
-            at,
-            fault: PhantomData,
-        })
-    }
+/// Fields as `name=value;name=value`.
+pub fn listing(fields: &[weir_sdk::Field]) -> String {
+    let line = |field: &weir_sdk::Field| format!("{}={}", field.name, String::from_utf8_lossy(&field.value));
+    fields.iter().map(line).collect::<Vec<_>>().join(";")
+}
 
-    fn phases(&self) -> Phases {
-        with_heads(self.at)
-    }
-
-    fn on_request_head(&self, _: &mut Exchange) -> HeadAction {
-        self.head(Phases::REQUEST_HEAD, Phases::REQUEST_BODY)
-    }
-
-    fn on_request_body(&self, _: &mut Exchange, _: Chunk) -> BodyAction {
-        self.reach(Phases::REQUEST_BODY);
-        BodyAction::Next
-    }
-
-    fn on_response_head(&self, _: &mut Exchange) -> HeadAction {
-        self.head(Phases::RESPONSE_HEAD, Phases::RESPONSE_BODY)
-    }
-
-    fn on_response_body(&self, _: &mut Exchange, _: Chunk) -> BodyAction {
-        self.reach(Phases::RESPONSE_BODY);
-        BodyAction::Next
-    }
-
-    fn on_log(&self, _: &Exchange) {
-        self.reach(Phases::LOG);
-    }
+/// What a field value can hold: control bytes become spaces, those at the end go.
+fn printable(value: &[u8]) -> Vec<u8> {
+    let plain = |byte: &u8| if byte.is_ascii_control() { b' ' } else { *byte };
+    let value: Vec<u8> = value.iter().map(plain).collect();
+    value.trim_ascii().to_vec()
 }

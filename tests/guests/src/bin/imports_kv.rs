@@ -1,4 +1,4 @@
-//! Imports a capability that is specified but not offered yet.
+//! Reads one entry and does nothing else that needs a grant: refused where `kv` is not granted.
 
 use weir_sdk::{Exchange, HeadAction, Phases, Policy, kv};
 
