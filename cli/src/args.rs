@@ -1,10 +1,14 @@
 //! The command line, as clap reads it.
 
+mod plugin;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use weir_gateway::admin;
+
+pub(crate) use plugin::{Inspect, Plugin, Pull, Push, Registry, Trust};
 
 /// A gateway in which every policy is a sandboxed WebAssembly plugin.
 ///
@@ -38,6 +42,9 @@ pub(crate) enum Command {
     Chain(Chain),
     /// Print what a running gateway serves, and the conditions of every object
     Status(Status),
+    /// Carry plugins to and from registries, and look into them
+    #[command(subcommand)]
+    Plugin(Plugin),
 }
 
 #[derive(Debug, Group)]
@@ -60,12 +67,25 @@ pub(crate) struct Run {
     /// Where compiled plugins are kept [default: $XDG_CACHE_HOME/weir, else ~/.cache/weir]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sources: Sources,
     /// How much address space is reserved for plugins; `small` suits tools such as valgrind
     #[arg(long, value_enum, default_value_t = WasmPool::Default)]
     pub(crate) wasm_pool: WasmPool,
     /// How long requests in flight may take after SIGTERM, in seconds
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub(crate) grace: u32,
+}
+
+/// Where plugins may be fetched from.
+#[derive(Debug, Default, Group)]
+pub(crate) struct Sources {
+    /// Fetch plugins only from this registry or server, such as ghcr.io/team; may be given several times [default: any]
+    #[arg(long, value_name = "HOST[/PATH]")]
+    pub(crate) allow_registry: Vec<String>,
+    /// Root certificates in PEM, trusted beside the system's when plugins are fetched
+    #[arg(long, value_name = "FILE")]
+    pub(crate) registry_ca: Option<PathBuf>,
 }
 
 /// How much address space is reserved for plugins.

@@ -4,6 +4,7 @@
 mod args;
 mod chain;
 mod manifest;
+mod plugin;
 mod plugins;
 mod report;
 mod run;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Translate(options) => translate::run(&options),
         Command::Chain(options) => chain::run(&options),
         Command::Status(options) => status::run(&options),
+        Command::Plugin(command) => plugin::run(&command),
     };
     outcome.unwrap_or_else(|error| {
         report::error(&format!("{error:#}"));

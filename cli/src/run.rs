@@ -14,8 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use weir_discovery::Watch;
-use weir_gateway::{FileSinks, admin};
+use weir_gateway::{BackgroundThread, FileSinks, Sources, admin};
 use weir_proxy::FleetConfig;
+use weir_telemetry::Registry;
 
 use crate::args::{LogFormat, Run};
 use crate::{plugins, report};
@@ -31,6 +32,9 @@ pub(crate) fn run(options: &Run, log: LogFormat) -> anyhow::Result<ExitCode> {
     control.block_on(serve(options))
 }
 
+/// How often the status shows how plugins fare.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+
 async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -41,17 +45,27 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
         )
     })?;
     let (view, shown) = watch::channel(admin::View::default());
-    let admin = tokio::spawn(admin::serve(admin_socket, shown));
+    let registry = Registry::new();
+    let page = registry.clone();
+    let metrics: admin::Metrics = Arc::new(move || page.render());
+    let admin = tokio::spawn(admin::serve_with_metrics(admin_socket, shown, Some(metrics)));
 
     let mut watch = Watch::new();
     watch.follow(options.manifests.paths.clone()).await;
     let grace = Duration::from_secs(options.grace.into());
+    let fetcher = plugins::fetcher(
+        &options.sources,
+        plugins::artifact_dir(options.cache_dir.as_deref()),
+    )?;
     let mut live = Live::new(
         plugins::runtime(
             options.cache_dir.as_deref(),
             options.wasm_pool,
             Arc::new(FileSinks::default()),
+            &registry,
         )?,
+        Sources::new(fetcher),
+        BackgroundThread::start().context("the thread for background work does not start")?,
         fleet(options),
         grace,
         view,
@@ -61,12 +75,17 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
         _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
     };
-    if let Err(problems) = first {
+    if let Err(problems) = first
+        && !live.waits_for_plugins()
+    {
         problems.iter().for_each(|problem| report::error(problem));
         report::error(
             "nothing to serve yet: mend this and start again; `weir validate` checks without serving",
         );
         return Ok(ExitCode::FAILURE);
+    }
+    for waiting in live.problems() {
+        tracing::warn!("not ready yet: {waiting}");
     }
     let stopped = tokio::select! {
         never = follow_changes(&mut watch, &mut live, options) => match never {},
@@ -81,11 +100,22 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
 
 /// Applies every change, for as long as it is polled.
 async fn follow_changes(watch: &mut Watch, live: &mut Live, options: &Run) -> Infallible {
+    let mut pulse = tokio::time::interval(HEALTH_INTERVAL);
+    let mut known = Vec::new();
     loop {
-        watch.changed().await;
-        for problem in follow(watch, live, options).await.err().unwrap_or_default() {
+        tokio::select! {
+            () = watch.changed() => {}
+            () = live.arrived() => {}
+            _ = pulse.tick() => {
+                live.show_health();
+                continue;
+            }
+        }
+        let problems = follow(watch, live, options).await.err().unwrap_or_default();
+        for problem in problems.iter().filter(|it| !known.contains(*it)) {
             tracing::error!("not live, what was good last stays: {problem}");
         }
+        known = problems;
     }
 }
 

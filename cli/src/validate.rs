@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use weir_gateway::{NoSinks, Subject, check};
+use weir_gateway::{Arrived, Failure, NoSinks, Subject, check};
+use weir_model::Snapshot;
+use weir_runtime::Runtime;
+use weir_telemetry::Registry;
 use weir_translate::ObjectStatus;
 
-use crate::args::{Manifests, WasmPool};
+use crate::args::{Manifests, Sources, WasmPool};
 use crate::manifest::{self, Translated};
 use crate::{plugins, report};
 
@@ -70,11 +73,10 @@ fn problems(translated: &Translated) -> anyhow::Result<Vec<String>> {
             Ok(snapshot) => {
                 let runtime = match started.take() {
                     Some(runtime) => runtime,
-                    None => plugins::runtime(None, WasmPool::Small, Arc::new(NoSinks))?,
+                    None => plugins::runtime(None, WasmPool::Small, Arc::new(NoSinks), &Registry::new())?,
                 };
-                let failures = check(&snapshot, &runtime, &plugins::builtins())
-                    .err()
-                    .unwrap_or_default();
+                let arrived = Arrived::nothing(plugins::fetcher(&Sources::default(), None)?);
+                let failures = check_there(&snapshot, &runtime, &arrived)?;
                 problems.extend(
                     failures
                         .iter()
@@ -86,6 +88,18 @@ fn problems(translated: &Translated) -> anyhow::Result<Vec<String>> {
     }
     problems.dedup();
     Ok(problems)
+}
+
+/// Checks a snapshot where files may be read: within a runtime of its own, since proving a file waits.
+fn check_there(snapshot: &Snapshot, runtime: &Runtime, arrived: &Arrived) -> anyhow::Result<Vec<Failure>> {
+    let here = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let _entered = here.enter();
+    Ok(check(snapshot, runtime, &plugins::builtins(), arrived)
+        .err()
+        .unwrap_or_default())
 }
 
 /// The object that a failure is about.

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weir_config::Document;
 use weir_gateway::admin::View;
-use weir_gateway::{Builtins, Failure, Gateway, Subject};
-use weir_model::PluginSource;
+use weir_gateway::{Applied, BackgroundThread, Builtins, Failure, Gateway, Health, Sources, Subject};
+use weir_model::{Plugin, PluginSource, Snapshot};
 use weir_proxy::FleetConfig;
 use weir_runtime::Runtime;
 use weir_translate::ObjectStatus;
@@ -25,11 +25,15 @@ use crate::{manifest, plugins};
 pub(super) struct Live {
     runtime: Arc<Runtime>,
     builtins: Arc<Builtins>,
+    sources: Sources,
+    background: Arc<BackgroundThread>,
     fleet: FleetConfig,
     gateways: BTreeMap<String, Running>,
     plugin_files: Vec<PathBuf>,
     objects: Vec<ObjectStatus>,
     complaints: Vec<String>,
+    problems: Vec<String>,
+    health: Vec<(String, Health)>,
     transitions: Transitions,
     view: watch::Sender<View>,
     grace: Duration,
@@ -47,6 +51,8 @@ struct Running {
 impl Live {
     pub(super) fn new(
         runtime: Arc<Runtime>,
+        sources: Sources,
+        background: BackgroundThread,
         fleet: FleetConfig,
         grace: Duration,
         view: watch::Sender<View>,
@@ -54,11 +60,15 @@ impl Live {
         Self {
             runtime,
             builtins: plugins::builtins(),
+            sources,
+            background: Arc::new(background),
             fleet,
             gateways: BTreeMap::new(),
             plugin_files: Vec::new(),
             objects: Vec::new(),
             complaints: Vec::new(),
+            problems: Vec::new(),
+            health: Vec::new(),
             transitions: Transitions::default(),
             view,
             grace,
@@ -80,10 +90,23 @@ impl Live {
         match manifest::translate(paths) {
             Ok(translated) => {
                 self.objects = translated.output.statuses;
-                self.plugin_files.clear();
                 self.stop_removed().await;
-                for document in &translated.output.documents {
-                    problems.extend(self.apply(document).await);
+                let lowered: Vec<_> = translated
+                    .output
+                    .documents
+                    .iter()
+                    .map(|document| (document, weir_config::lower(document)))
+                    .collect();
+                self.follow(lowered.iter().filter_map(|(_, it)| it.as_ref().ok()));
+                for (document, snapshot) in lowered {
+                    match snapshot {
+                        Ok(snapshot) => problems.extend(self.apply(document, snapshot).await),
+                        Err(diagnostics) => problems.extend(
+                            diagnostics
+                                .iter()
+                                .map(|it| format!("Gateway {}: {it}", document.gateway)),
+                        ),
+                    }
                 }
                 if translated.output.documents.is_empty() {
                     problems
@@ -93,11 +116,38 @@ impl Live {
             }
             Err(mistakes) => problems = mistakes,
         }
-        self.publish(&problems);
+        self.health = self.health_now();
+        self.problems.clone_from(&problems);
+        self.publish();
         if problems.is_empty() {
             Ok(())
         } else {
             Err(problems)
+        }
+    }
+
+    /// Waits until a plugin was fetched, or is known to be missing.
+    pub(super) async fn arrived(&self) {
+        self.sources.changed().await;
+    }
+
+    /// True when something is served and only plugins that are being fetched are missing.
+    pub(super) fn waits_for_plugins(&self) -> bool {
+        let mut gateways = self.gateways.values();
+        gateways.any(|it| it.gateway.live().is_some() && !it.gateway.is_ready())
+    }
+
+    /// Why the newest configuration is not live as a whole.
+    pub(super) fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// Publishes how plugins fare, when it changed.
+    pub(super) fn show_health(&mut self) {
+        let health = self.health_now();
+        if health != self.health {
+            self.health = health;
+            self.publish();
         }
     }
 
@@ -111,22 +161,25 @@ impl Live {
         draining.join_all().await;
     }
 
-    /// Makes one Gateway's document live; returns what keeps it from that.
-    async fn apply(&mut self, document: &Document) -> Vec<String> {
-        let snapshot = match weir_config::lower(document) {
-            Ok(snapshot) => snapshot,
-            Err(diagnostics) => {
-                return diagnostics
-                    .iter()
-                    .map(|it| format!("Gateway {}: {it}", document.gateway))
-                    .collect();
+    /// Looks after the plugins that these snapshots name: files are watched, remote ones fetched.
+    fn follow<'a>(&mut self, snapshots: impl Iterator<Item = &'a Snapshot>) {
+        let plugins: Vec<&Plugin> = snapshots.flat_map(|it| &it.plugins).collect();
+        self.plugin_files.clear();
+        for plugin in &plugins {
+            if let PluginSource::File(path) = &plugin.source {
+                self.plugin_files.push(path.clone());
+                if plugin.signature.is_some() {
+                    let mut signature = path.clone().into_os_string();
+                    signature.push(".sig");
+                    self.plugin_files.push(signature.into());
+                }
             }
-        };
-        self.plugin_files
-            .extend(snapshot.plugins.iter().filter_map(|plugin| match &plugin.source {
-                PluginSource::File(path) => Some(path.clone()),
-                PluginSource::Builtin(_) => None,
-            }));
+        }
+        self.sources.follow(plugins);
+    }
+
+    /// Makes one Gateway's document live; returns what of it is not.
+    async fn apply(&mut self, document: &Document, snapshot: Snapshot) -> Vec<String> {
         let listeners: Vec<SocketAddr> = snapshot
             .listeners
             .iter()
@@ -134,6 +187,7 @@ impl Live {
             .collect();
         let plugins: Vec<String> = snapshot.plugins.iter().map(|it| it.name.clone()).collect();
         let revision = snapshot.revision;
+        let arrived = self.sources.arrived();
         let running = match self.running(document) {
             Ok(running) => running,
             Err(error) => {
@@ -143,8 +197,8 @@ impl Live {
                 )];
             }
         };
-        match running.gateway.apply(snapshot).await {
-            Ok(changed) => {
+        match running.gateway.apply(snapshot, arrived).await {
+            Ok(Applied { is_new, failures }) => {
                 running.document = document.to_yaml().unwrap_or_default();
                 running.addresses = listeners
                     .iter()
@@ -152,7 +206,7 @@ impl Live {
                     .collect();
                 running.addresses.sort_unstable();
                 running.addresses.dedup();
-                if changed {
+                if is_new {
                     let on = running
                         .addresses
                         .iter()
@@ -166,7 +220,12 @@ impl Live {
                     .filter_map(|name| Some((name.clone(), running.gateway.plugin(&name)?)));
                 let running: Vec<(String, String)> = running.collect();
                 self.programmed(document, &running, &format!("revision {revision} is live"));
-                Vec::new()
+                self.blame(
+                    document,
+                    &failures,
+                    "what was good last runs, or its exchanges fail",
+                );
+                said(document, &failures)
             }
             Err(failures) => {
                 let live = running.gateway.live();
@@ -175,10 +234,7 @@ impl Live {
                     |it| format!("revision {it} stays"),
                 );
                 self.refused(document, &failures, &kept);
-                failures
-                    .iter()
-                    .map(|failure| format!("Gateway {}: {failure}", document.gateway))
-                    .collect()
+                said(document, &failures)
             }
         }
     }
@@ -187,8 +243,12 @@ impl Live {
         match self.gateways.entry(document.gateway.clone()) {
             std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
             std::collections::btree_map::Entry::Vacant(slot) => {
-                let gateway =
-                    Gateway::start(&self.fleet, Arc::clone(&self.runtime), Arc::clone(&self.builtins))?;
+                let gateway = Gateway::start(
+                    &self.fleet,
+                    Arc::clone(&self.runtime),
+                    Arc::clone(&self.builtins),
+                    Arc::clone(&self.background),
+                )?;
                 Ok(slot.insert(Running {
                     gateway,
                     document: String::new(),
@@ -249,11 +309,26 @@ impl Live {
             if status.kind == "Gateway" && name == document.gateway {
                 status.set_condition("Programmed", false, "Invalid", &format!("{reasons}; {kept}"));
             }
-            for Failure { subject, message } in failures {
+        }
+        self.blame(document, failures, kept);
+    }
+
+    /// Tells each object what of it is not live.
+    fn blame(&mut self, document: &Document, failures: &[Failure], kept: &str) {
+        for status in &mut self.objects {
+            let name = path(status);
+            for Failure {
+                subject,
+                message,
+                is_pending,
+                ..
+            } in failures
+            {
                 let blame = format!("{message}; {kept}");
                 match subject {
                     Subject::Plugin(plugin) if status.kind == "Plugin" && *plugin == name => {
-                        status.set_condition("Programmed", false, "LoadFailed", &blame);
+                        let reason = if *is_pending { "Pending" } else { "LoadFailed" };
+                        status.set_condition("Programmed", false, reason, &blame);
                     }
                     Subject::Filter { origin, .. } if origin.contains(&status.object()) => {
                         status.set_ancestor_conditions("Accepted", false, "Invalid", &blame);
@@ -282,11 +357,18 @@ impl Live {
         self.complaints = complaints;
     }
 
-    fn publish(&mut self, problems: &[String]) {
+    fn health_now(&self) -> Vec<(String, Health)> {
+        self.gateways
+            .values()
+            .flat_map(|it| it.gateway.health())
+            .collect()
+    }
+
+    fn publish(&mut self) {
         let mut objects: Vec<_> = self
             .objects
             .iter()
-            .filter_map(|status| serde_json::to_value(status).ok())
+            .filter_map(|status| serde_json::to_value(healthy(status.clone(), &self.health)).ok())
             .collect();
         self.transitions.stamp(&mut objects, SystemTime::now());
         let gateways = self.gateways.iter().map(|(name, running)| GatewayReport {
@@ -296,16 +378,46 @@ impl Live {
         });
         let report = StatusReport {
             gateways: gateways.collect(),
-            problems: problems.to_vec(),
+            problems: self.problems.clone(),
             objects,
         };
         let documents = self.gateways.values().map(|it| format!("---\n{}", it.document));
         self.view.send_replace(View {
-            ready: self.gateways.values().any(|it| it.gateway.live().is_some()),
+            ready: self.gateways.values().any(|it| it.gateway.live().is_some()) && !self.waits_for_plugins(),
             status: serde_json::to_string_pretty(&report).unwrap_or_default().into(),
             config: documents.collect::<String>().into(),
         });
     }
+}
+
+/// Adds how a plugin fares to its conditions.
+fn healthy(mut status: ObjectStatus, health: &[(String, Health)]) -> ObjectStatus {
+    if status.kind != "Plugin" {
+        return status;
+    }
+    let name = path(&status);
+    for (_, health) in health.iter().filter(|(plugin, _)| *plugin == name) {
+        match health {
+            Health::CrashLoop => status.set_condition(
+                "Healthy",
+                false,
+                "CrashLoopBackOff",
+                "it fails again and again; its starts are delayed, and it recovers by itself with the first call that ends well",
+            ),
+            Health::Shadow(summary) => status.set_condition("Shadowed", true, "Comparing", summary),
+            Health::Background(why) => status.set_condition("Working", false, "BackgroundFailing", why),
+            Health::Stale(why) => status.set_condition("Fresh", false, "FetchFailed", why),
+        }
+    }
+    status
+}
+
+/// What failed, for people.
+fn said(document: &Document, failures: &[Failure]) -> Vec<String> {
+    let said = failures
+        .iter()
+        .map(|failure| format!("Gateway {}: {failure}", document.gateway));
+    said.collect()
 }
 
 fn path(status: &ObjectStatus) -> String {

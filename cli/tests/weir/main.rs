@@ -9,8 +9,10 @@
 )]
 
 mod bad_input;
+mod extension;
 mod failure;
 mod harness;
+mod plugin;
 mod print;
 mod quickstart;
 mod reload;

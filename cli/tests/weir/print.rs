@@ -86,9 +86,9 @@ fn validate_loads_plugins_and_gives_them_their_configuration() {
             "{expect}: {stdout}"
         );
     };
-    check("cannot read");
+    check("cannot use");
     folder.write("a.wasm", b"junk");
-    check("not WebAssembly");
+    check("not Wasm");
     folder.plugin("a.wasm", "refuses");
     check("filter PluginPolicy/default/a");
 }
