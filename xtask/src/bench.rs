@@ -1,13 +1,20 @@
 //! `cargo xtask bench`: what Weir costs, by the clock and by instructions.
 
-mod callgrind;
+mod cachegrind;
 mod cpu;
 pub(crate) mod filters;
 pub(crate) mod instructions;
+mod latency;
 mod load;
+mod memory;
 mod report;
+mod runtime;
+mod section;
+mod spin;
+mod swaps;
 mod target;
 mod template;
+mod weir;
 
 use crate::command;
 use crate::setup;
@@ -18,10 +25,16 @@ use crate::workspace::Workspace;
 pub(crate) enum Bench {
     /// CPU per request and rate with 0, 1 and 5 filters, beside nginx, HAProxy and Envoy.
     Filters(filters::Options),
-    /// User instructions per request with 0, 1 and 5 filters, counted with callgrind.
+    /// User instructions per request with 0, 1 and 5 filters, counted with cachegrind.
     Instructions(instructions::Options),
     /// What the calls between host and guest cost, shape by shape.
     Abi,
+    /// What running plugins costs: phases, host functions, bodies, instances, starts, callouts.
+    Runtime(runtime::Options),
+    /// Replaces a plugin under load a thousand times: failed requests, latency, memory. Fails when a target is missed.
+    Swaps(swaps::Options),
+    /// How long a guest that never ends delays the other requests of its worker.
+    Spin(spin::Options),
 }
 
 /// `cargo xtask bench`.
@@ -37,5 +50,8 @@ pub(crate) fn run(workspace: &Workspace, bench: &Bench) -> anyhow::Result<()> {
                     .args(["bench", "--package", "weir-runtime", "--bench", "abi"]),
             )
         }
+        Bench::Runtime(options) => runtime::run(workspace, options),
+        Bench::Swaps(options) => swaps::run(workspace, options),
+        Bench::Spin(options) => spin::run(workspace, options),
     }
 }

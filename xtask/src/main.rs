@@ -9,6 +9,7 @@ mod command;
 mod demo;
 mod deny;
 mod echo;
+mod fuzz;
 mod generate;
 mod interrupt;
 mod plugins;
@@ -63,12 +64,17 @@ enum Task {
     },
     /// Check licences, advisories and sources of all dependencies with cargo-deny.
     Deny,
+    /// Run fuzz targets, all or one, for a time each.
+    Fuzz(fuzz::Options),
     /// Measure Weir.
     #[command(subcommand)]
     Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
+    if let Some(compiled) = fuzz::wrap() {
+        return compiled;
+    }
     match run(Args::parse().task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -96,6 +102,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::Generate { check } => generate::run(&workspace.root, check),
         Task::Deny => deny::run(&workspace),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Bench(bench) => bench::run(&workspace, &bench),
     }
 }

@@ -1,9 +1,8 @@
 //! Builds guests: every plugin, example and test guest of the repository, or one crate of a policy author.
 //!
-//! Cargo makes core modules in a target folder of its own, so that guests never wait for the lock of the
-//! build that needs them; `component` turns each into a component under `target/wasm`.
+//! Cargo makes modules in a target folder of its own, so that guests never wait for the lock of the build that
+//! needs them; `component` turns each into a component under `target/wasm`.
 
-use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,28 +11,32 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 mod component;
+mod package;
 
-const TARGET: &str = "wasm32-unknown-unknown";
+use package::Package;
 
 /// Builds every guest of the repository into `target/wasm/{plugins,examples,tests}/<name>.wasm`.
 ///
 /// # Errors
 /// When the Wasm target is missing, a guest does not compile, or a module is no valid component.
 pub(crate) fn build(root: &Path) -> Result<()> {
-    ensure_target(root)?;
-    let packages = guest_packages(root)?;
+    let mut packages = package::read(root, None)?;
+    packages.retain(|package| shelf(root, &package.manifest_path) != OWN);
     ensure!(
         !packages.is_empty(),
         "no guest crates under plugins/, examples/plugins/ or tests/guests"
     );
-    eprintln!("guests: compiling {} crates for {TARGET}", packages.len());
-    let mut cargo = cargo_build(root);
-    cargo.args(["--lib", "--examples"]);
-    for package in packages.keys() {
-        cargo.args(["--package", package]);
+    let mut modules = Vec::new();
+    for target in package::TARGETS {
+        let packages: Vec<_> = packages
+            .iter()
+            .filter(|package| package.target() == target)
+            .collect();
+        if !packages.is_empty() {
+            modules.extend(compile(root, target, &packages)?);
+        }
     }
     let mut changed = 0;
-    let modules = run(cargo)?;
     for module in &modules {
         let out = destination(root, module)?;
         if component::write(&module.file, &out).with_context(|| format!("guest {}", module.name))? {
@@ -49,13 +52,23 @@ pub(crate) fn build(root: &Path) -> Result<()> {
     Ok(())
 }
 
+fn compile(root: &Path, target: &str, packages: &[&Package]) -> Result<Vec<Module>> {
+    package::ensure_target(root, target)?;
+    eprintln!("guests: compiling {} crates for {target}", packages.len());
+    let mut cargo = cargo_build(root, target);
+    cargo.args(["--lib", "--examples"]);
+    for package in packages {
+        cargo.args(["--package", &package.name]);
+    }
+    run(cargo)
+}
+
 /// Builds the guest crate in `crate_dir` and returns its component: in the same place as [`build`] for a
 /// crate of this repository, in `target/wasm/own` for any other.
 ///
 /// # Errors
 /// Like [`build`]; also when the crate does not make exactly one module.
 pub(crate) fn build_one(root: &Path, crate_dir: &Path) -> Result<PathBuf> {
-    ensure_target(root)?;
     let manifest = crate_dir.join("Cargo.toml");
     ensure!(
         manifest.is_file(),
@@ -63,8 +76,15 @@ pub(crate) fn build_one(root: &Path, crate_dir: &Path) -> Result<PathBuf> {
         crate_dir.display()
     );
     let manifest = manifest.canonicalize()?;
-    eprintln!("guests: compiling {} for {TARGET}", crate_dir.display());
-    let mut cargo = cargo_build(root);
+    let packages = package::read(root, Some(&manifest))?;
+    let package = packages
+        .iter()
+        .find(|package| package.manifest_path == manifest)
+        .with_context(|| format!("{}: no package there", manifest.display()))?;
+    let target = package.target();
+    package::ensure_target(root, target)?;
+    eprintln!("guests: compiling {} for {target}", crate_dir.display());
+    let mut cargo = cargo_build(root, target);
     cargo.arg("--lib").arg("--manifest-path").arg(&manifest);
     for setting in PROFILE {
         cargo.args(["--config", setting]);
@@ -98,7 +118,7 @@ const PROFILE: [&str; 6] = [
     "profile.guest.strip=true",
 ];
 
-/// A core module that cargo made.
+/// A module that cargo made: a core module, or a component for a target that links one.
 struct Module {
     name: String,
     manifest: PathBuf,
@@ -122,50 +142,6 @@ struct Target {
     kind: Vec<String>,
 }
 
-fn ensure_target(root: &Path) -> Result<()> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(&rustc)
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .current_dir(root)
-        .output()
-        .with_context(|| format!("cannot run {}", Path::new(&rustc).display()))?;
-    let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    let has_std = std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
-    ensure!(
-        output.status.success() && has_std,
-        "this Rust toolchain has no std for {TARGET}: run `rustup target add {TARGET}`"
-    );
-    Ok(())
-}
-
-/// Guest packages by name, with their manifests.
-fn guest_packages(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        packages: Vec<Package>,
-    }
-    #[derive(Deserialize)]
-    struct Package {
-        name: String,
-        manifest_path: PathBuf,
-    }
-    let output = Command::new(cargo())
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .current_dir(root)
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo metadata")?;
-    ensure!(output.status.success(), "cargo metadata failed");
-    let metadata: Metadata = serde_json::from_slice(&output.stdout).context("output of cargo metadata")?;
-    let guests = metadata
-        .packages
-        .into_iter()
-        .filter(|package| shelf(root, &package.manifest_path) != OWN);
-    Ok(guests
-        .map(|package| (package.name, package.manifest_path))
-        .collect())
-}
-
 const OWN: &str = "own";
 
 /// The folder under `target/wasm` for the guests of a crate.
@@ -175,7 +151,7 @@ fn shelf(root: &Path, manifest: &Path) -> &'static str {
     match parts.as_slice() {
         ["plugins", _] => "plugins",
         ["examples", "plugins", _] => "examples",
-        ["tests", "guests"] => "tests",
+        ["tests", "guests"] | ["tests", "guests", _] => "tests",
         _ => OWN,
     }
 }
@@ -209,12 +185,12 @@ fn cargo() -> std::ffi::OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-fn cargo_build(root: &Path) -> Command {
+fn cargo_build(root: &Path, target: &str) -> Command {
     let mut command = Command::new(cargo());
     // From the root, for its .cargo/config.toml and toolchain, wherever the crate lies.
     command
         .current_dir(root)
-        .args(["build", "--target", TARGET, "--profile", "guest"]);
+        .args(["build", "--target", target, "--profile", "guest"]);
     command.arg("--target-dir").arg(root.join("target/wasm/build"));
     command.args(["--message-format", "json-render-diagnostics"]);
     command
@@ -285,6 +261,11 @@ mod tests {
             "/weir/tests/guests/Cargo.toml",
             "body_upper",
             "tests/body_upper.wasm",
+        );
+        check(
+            "/weir/tests/guests/wasi-hello/Cargo.toml",
+            "wasi_hello",
+            "tests/wasi_hello.wasm",
         );
         check("/home/me/geo-block/Cargo.toml", "geo", "own/geo-block.wasm");
     }

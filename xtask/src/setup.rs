@@ -4,12 +4,16 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use crate::command;
 use crate::workspace::Workspace;
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// The OCI registry that tests run: CNCF distribution, built from its Go module.
+const REGISTRY_MODULE: &str = "github.com/distribution/distribution/v3/cmd/registry";
+const REGISTRY_VERSION: &str = "v3.1.2";
 
 /// A program that only measurements need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,9 @@ impl Tool {
 /// `cargo xtask setup`.
 pub(crate) fn run(workspace: &Workspace, bench: bool) -> anyhow::Result<()> {
     toolchain(workspace)?;
+    if let Err(error) = registry(workspace) {
+        eprintln!("setup: {error:#}; tests of plugin sources will fail, everything else works");
+    }
     if !bench {
         return Ok(());
     }
@@ -100,6 +107,34 @@ pub(crate) fn toolchain(workspace: &Workspace) -> anyhow::Result<()> {
          With rustup (https://rustup.rs) run `rustup target add {WASM_TARGET}`; with a distribution's Rust \
          install its package of the {WASM_TARGET} standard library"
     )
+}
+
+/// Makes sure that tests can start an OCI registry; they look for it in the target directory.
+pub(crate) fn registry(workspace: &Workspace) -> anyhow::Result<()> {
+    let folder = workspace.target.join("tools/registry");
+    let is_there = || {
+        command::output(Command::new(folder.join("registry")).arg("--version"))
+            .is_ok_and(|version| version.contains(REGISTRY_VERSION))
+    };
+    if is_there() {
+        return Ok(());
+    }
+    if command::find("go").is_none() {
+        bail!("the OCI registry for tests is missing, and so is Go to build it; install Go 1.25 or newer");
+    }
+    eprintln!("setup: the OCI registry for tests is missing; building it, which takes a minute or two");
+    let mut install = Command::new("go");
+    install
+        .args(["install", &format!("{REGISTRY_MODULE}@{REGISTRY_VERSION}")])
+        .env("GOBIN", &folder);
+    command::output(&mut install).context("cannot build the OCI registry for tests")?;
+    if !is_there() {
+        bail!(
+            "the OCI registry for tests was built, but {} does not run",
+            folder.join("registry").display()
+        );
+    }
+    Ok(())
 }
 
 /// Makes sure that `cargo fmt` and `cargo clippy` are there.

@@ -98,7 +98,10 @@ impl Check {
             Self::Generated => generate::run(&workspace.root, true)?,
             Self::Tidy => tidy::run(workspace)?,
             Self::Clippy => cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?,
-            Self::Tests => cargo(&["test", "--workspace"])?,
+            Self::Tests => {
+                setup::registry(workspace)?;
+                cargo(&["test", "--workspace"])?;
+            }
             Self::Examples => demo::check(workspace)?,
             Self::Instructions => return instructions::check(workspace),
         }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use super::target::{Bed, weir_manifests};
-use super::{callgrind, template};
+use super::target::Bed;
+use super::{cachegrind, template, weir};
 use crate::client::{Connection, Request, encode};
 use crate::service::{Service, free_port};
 use crate::setup::Tool;
@@ -113,7 +113,7 @@ fn compare(committed: &Counts, counted: &Counts) -> Vec<String> {
 fn write(counts: &Counts) -> anyhow::Result<String> {
     let table = toml::to_string(counts)?;
     Ok(format!(
-        "# User instructions per request of Weir, counted with callgrind. Written by\n\
+        "# User instructions per request of Weir, counted with cachegrind. Written by\n\
          # `cargo xtask bench instructions --bless`; `cargo xtask test` fails when one grows by more than {TOLERANCE} %.\n{table}"
     ))
 }
@@ -139,19 +139,19 @@ fn count(workspace: &Workspace, valgrind: &Path) -> anyhow::Result<Counts> {
     Ok(counts)
 }
 
-fn measure(bed: &Bed<'_>, valgrind: &Path, weir: &Path, name: &str, filters: usize) -> anyhow::Result<u64> {
+fn measure(bed: &Bed<'_>, valgrind: &Path, binary: &Path, name: &str, filters: usize) -> anyhow::Result<u64> {
     let address: SocketAddr = ([127, 0, 0, 1], free_port()?).into();
-    let manifests = weir_manifests(bed, filters, address.port())?;
+    let manifests = weir::manifests(bed, filters, address.port())?;
     let run = |requests: u64| -> anyhow::Result<(u64, u64)> {
-        let out = bed.folder.join(format!("callgrind.{name}.{requests}.out"));
-        let mut command = callgrind::command(valgrind, weir, &out);
+        let out = bed.folder.join(format!("cachegrind.{name}.{requests}.out"));
+        let mut command = cachegrind::command(valgrind, binary, &out);
         serve(bed, &mut command, &manifests, address, filters, requests)?;
-        Ok((requests, callgrind::instructions(&out)?))
+        Ok((requests, cachegrind::instructions(&out)?))
     };
     // The first run compiles the plugin into the gateway's cache, so that neither counted run does. Under
     // valgrind too: it shows another processor, whose code is kept apart.
     run(1)?;
-    callgrind::per_request(run(FEW)?, run(MANY)?)
+    cachegrind::per_request(run(FEW)?, run(MANY)?)
 }
 
 /// Runs a gateway for exactly so many requests.

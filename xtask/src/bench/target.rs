@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use super::template;
+use super::{template, weir};
 use crate::client::{Connection, Request};
 use crate::command;
 use crate::service::{Service, free_port};
@@ -88,8 +88,8 @@ impl Target {
         let listen = free_port()?;
         let name = name(proxy, filters);
         let arguments = configure(bed, proxy, filters, listen)?;
-        let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(binary).args(arguments);
+        let mut command = pinned("0")?;
+        command.arg(binary).args(arguments);
         let service = start(bed, &name, &mut command)?;
         let address = SocketAddr::from(([127, 0, 0, 1], listen));
         let mut target = Self {
@@ -111,37 +111,11 @@ impl Target {
 pub(super) fn start_backend(bed: &Bed<'_>, nginx: &Path, core: &str) -> anyhow::Result<Service> {
     let text = render(bed, "backend.conf", 0, &[])?;
     let file = template::write(&bed.folder, "backend.conf", &text)?;
-    let mut command = Command::new("taskset");
-    command.args(["-c", core]).arg(nginx).arg("-c").arg(file);
+    let mut command = pinned(core)?;
+    command.arg(nginx).arg("-c").arg(file);
     let mut service = start(bed, "backend", &mut command)?;
     service.wait_for(([127, 0, 0, 1], bed.backend).into(), Duration::from_secs(10))?;
     Ok(service)
-}
-
-/// Writes Weir's manifests for a number of policies; returns their folder.
-pub(super) fn weir_manifests(bed: &Bed<'_>, filters: usize, listen: u16) -> anyhow::Result<PathBuf> {
-    let folder = bed.folder.join(format!("weir-{filters}"));
-    let mut text = render(bed, "weir/gateway.yaml", listen, &[])?;
-    if filters > 0 {
-        let plugin = bed.root.join("target/wasm/tests/headers.wasm");
-        ensure!(plugin.is_file(), "{} is not built", plugin.display());
-        text.push_str("---\n");
-        text.push_str(&template::read(
-            bed.root,
-            "weir/plugin.yaml",
-            &[("PLUGIN", &plugin.to_string_lossy())],
-        )?);
-    }
-    for number in 1..=filters {
-        text.push_str("---\n");
-        text.push_str(&template::read(
-            bed.root,
-            "weir/policy.yaml",
-            &[("N", &number.to_string())],
-        )?);
-    }
-    template::write(&folder, "gateway.yaml", &text)?;
-    Ok(folder)
 }
 
 /// Checks that an answer comes from the backend through all filters.
@@ -218,21 +192,19 @@ fn configure(bed: &Bed<'_>, proxy: Proxy, filters: usize, listen: u16) -> anyhow
             ])
         }
         Proxy::Weir => {
-            let folder = weir_manifests(bed, filters, listen)?;
-            words(&[
-                "run",
-                "--workers",
-                "1",
-                "--admin",
-                "127.0.0.1:0",
-                &folder.to_string_lossy(),
-            ])
+            let folder = weir::manifests(bed, filters, listen)?;
+            weir::arguments(1, &folder)
         }
     })
 }
 
 /// Fills in a file of `tests/load` with what every configuration may name.
-fn render(bed: &Bed<'_>, name: &str, listen: u16, more: &[(&str, &str)]) -> anyhow::Result<String> {
+pub(super) fn render(
+    bed: &Bed<'_>,
+    name: &str,
+    listen: u16,
+    more: &[(&str, &str)],
+) -> anyhow::Result<String> {
     let (listen, backend) = (listen.to_string(), bed.backend.to_string());
     let folder = bed.folder.to_string_lossy();
     let mut places = vec![
@@ -244,11 +216,19 @@ fn render(bed: &Bed<'_>, name: &str, listen: u16, more: &[(&str, &str)]) -> anyh
     template::read(bed.root, name, &places)
 }
 
-fn start(bed: &Bed<'_>, name: &str, command: &mut Command) -> anyhow::Result<Service> {
+/// A command that runs the program it is given on one core.
+fn pinned(core: &str) -> anyhow::Result<Command> {
     ensure!(
         command::find("taskset").is_some(),
         "`taskset` (util-linux) is missing; it pins proxies to cores"
     );
+    let mut command = Command::new("taskset");
+    command.args(["-c", core]);
+    Ok(command)
+}
+
+/// Starts a program whose output goes to a log in the bed's folder.
+pub(super) fn start(bed: &Bed<'_>, name: &str, command: &mut Command) -> anyhow::Result<Service> {
     let file = log_file(bed, name);
     let log = std::fs::File::create(&file).with_context(|| format!("cannot write {}", file.display()))?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -259,7 +239,8 @@ fn log_file(bed: &Bed<'_>, name: &str) -> PathBuf {
     bed.folder.join(format!("{}.log", name.replace(' ', "-")))
 }
 
-fn see_log(bed: &Bed<'_>, name: &str) -> String {
+/// What to say when a program did not start.
+pub(super) fn see_log(bed: &Bed<'_>, name: &str) -> String {
     let file = log_file(bed, name);
     let text = std::fs::read_to_string(&file).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();

@@ -1,4 +1,5 @@
-//! Turns one core module into a component file, written only when it changed.
+//! Turns one module into a component file, written only when it changed. What the linker made a component
+//! stays as it is.
 
 use std::path::Path;
 
@@ -25,11 +26,15 @@ pub(super) fn write(from: &Path, to: &Path) -> Result<bool> {
 }
 
 fn encode(module: &[u8]) -> Result<Vec<u8>> {
+    if module.starts_with(COMPONENT) {
+        return Ok(module.to_vec());
+    }
     // Without one the encoder would make an empty component of it.
     let has_type = module.windows(SECTION.len()).any(|bytes| bytes == SECTION);
     ensure!(
         has_type,
-        "the module exports no policy: call `weir_sdk::policy!` at the root of the crate"
+        "the module exports nothing that a gateway calls: use `weir_sdk::policy!` (or `access_log!`, \
+         `connection_filter!`, `background!`) at the root of the crate"
     );
     ComponentEncoder::default()
         .validate(true)
@@ -41,3 +46,6 @@ fn encode(module: &[u8]) -> Result<Vec<u8>> {
 
 /// How the custom section with the module's WIT world is named.
 const SECTION: &[u8] = b"component-type:";
+
+/// How a binary starts that is a component already.
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
