@@ -9,7 +9,8 @@ use anyhow::{Context as _, bail};
 use crate::command;
 use crate::workspace::Workspace;
 
-const WASM_TARGET: &str = "wasm32-unknown-unknown";
+/// What guests are built for: policies, and plain WASI components.
+const WASM_TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
 
 /// The OCI registry that tests run: CNCF distribution, built from its Go module.
 const REGISTRY_MODULE: &str = "github.com/distribution/distribution/v3/cmd/registry";
@@ -87,16 +88,22 @@ pub(crate) fn run(workspace: &Workspace, bench: bool) -> anyhow::Result<()> {
 
 /// Makes sure that Rust can build guests.
 pub(crate) fn toolchain(workspace: &Workspace) -> anyhow::Result<()> {
-    if has_wasm_target(workspace) {
+    WASM_TARGETS
+        .iter()
+        .try_for_each(|target| wasm_target(workspace, target))
+}
+
+fn wasm_target(workspace: &Workspace, target: &str) -> anyhow::Result<()> {
+    if has_wasm_target(workspace, target) {
         return Ok(());
     }
-    eprintln!("setup: the Rust target {WASM_TARGET} is missing; installing it");
+    eprintln!("setup: the Rust target {target} is missing; installing it");
     let mut rustup = Command::new("rustup");
     rustup
-        .args(["target", "add", WASM_TARGET])
+        .args(["target", "add", target])
         .current_dir(&workspace.root);
     let installed = command::run(&mut rustup);
-    if has_wasm_target(workspace) {
+    if has_wasm_target(workspace, target) {
         return Ok(());
     }
     let reason = installed
@@ -104,8 +111,8 @@ pub(crate) fn toolchain(workspace: &Workspace) -> anyhow::Result<()> {
         .map_or_else(String::new, |error| format!(" ({error:#})"));
     bail!(
         "this Rust cannot build Wasm guests and rustup could not add the target{reason}. \
-         With rustup (https://rustup.rs) run `rustup target add {WASM_TARGET}`; with a distribution's Rust \
-         install its package of the {WASM_TARGET} standard library"
+         With rustup (https://rustup.rs) run `rustup target add {target}`; with a distribution's Rust \
+         install its package of the {target} standard library"
     )
 }
 
@@ -160,10 +167,10 @@ pub(crate) fn components(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn has_wasm_target(workspace: &Workspace) -> bool {
+fn has_wasm_target(workspace: &Workspace, target: &str) -> bool {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     rustc
-        .args(["--print", "target-libdir", "--target", WASM_TARGET])
+        .args(["--print", "target-libdir", "--target", target])
         .current_dir(&workspace.root);
     let libraries = command::output(&mut rustc).unwrap_or_default();
     let folder = libraries.trim();
