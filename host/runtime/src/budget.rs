@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 use wasmtime::{Trap, UpdateDeadline};
 
 /// Ticks after which a running guest yields.
@@ -132,11 +132,13 @@ impl CpuBudget {
     }
 }
 
-/// CPU time of this thread, in nanoseconds.
+/// CPU time of this thread, in nanoseconds; 0 where the system does not tell.
 fn thread_cpu() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    let nanos = u64::try_from(time.tv_nsec).unwrap_or_default();
+    let Ok(time) = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID) else {
+        return 0;
+    };
+    let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
+    let nanos = u64::try_from(time.tv_nsec()).unwrap_or_default();
     seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
