@@ -53,6 +53,12 @@ pub(crate) struct Cells {
     arena: Arc<Arena>,
 }
 
+/// What one thread has of some cells.
+pub(crate) struct OwnCells<'a> {
+    lines: &'a [Line],
+    start: usize,
+}
+
 impl Cells {
     /// `len` cells, all zero.
     pub(crate) fn new(arena: &Arc<Arena>, len: usize) -> Self {
@@ -63,17 +69,17 @@ impl Cells {
         }
     }
 
-    /// Gives one cell of this thread a new value. No lock and no allocation, except that a thread's first update in
-    /// a block makes the block's cells of that thread.
-    pub(crate) fn update(&self, index: usize, change: impl FnOnce(u64) -> u64) {
+    /// The cells of this thread. No lock and no allocation, except that a thread's first look at a block makes the
+    /// block's cells of that thread.
+    pub(crate) fn own(&self) -> OwnCells<'_> {
         let lines = self
             .place
             .block
             .threads
             .get_or(|| (0..self.place.block.lines).map(|_| Line::default()).collect());
-        if let Some(cell) = cell(lines, self.place.start + index) {
-            // Only this thread writes here, so nothing can come between.
-            cell.store(change(cell.load(Ordering::Relaxed)), Ordering::Relaxed);
+        OwnCells {
+            lines,
+            start: self.place.start,
         }
     }
 
@@ -90,6 +96,16 @@ impl Cells {
     /// The sum over all threads; it wraps.
     pub(crate) fn sum(&self, index: usize) -> u64 {
         self.values(index).fold(0, u64::wrapping_add)
+    }
+}
+
+impl OwnCells<'_> {
+    /// Gives one cell a new value.
+    pub(crate) fn update(&self, index: usize, change: impl FnOnce(u64) -> u64) {
+        if let Some(cell) = cell(self.lines, self.start + index) {
+            // Only this thread writes here, so nothing can come between.
+            cell.store(change(cell.load(Ordering::Relaxed)), Ordering::Relaxed);
+        }
     }
 }
 
@@ -165,7 +181,7 @@ mod tests {
         let cells = Cells::new(&Arc::default(), 2);
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| (0..10_000).for_each(|_| cells.update(1, |it| it + 1)));
+                scope.spawn(|| (0..10_000).for_each(|_| cells.own().update(1, |it| it + 1)));
             }
         });
         assert_eq!((cells.sum(0), cells.sum(1)), (0, 80_000));
@@ -181,7 +197,7 @@ mod tests {
         let arena = Arc::default();
         let first = Cells::new(&arena, 18);
         let block = Arc::clone(&first.place.block);
-        first.update(17, |_| 7);
+        first.own().update(17, |_| 7);
         drop(first);
         let again = Cells::new(&arena, 18);
         assert!(Arc::ptr_eq(&again.place.block, &block));
@@ -195,7 +211,7 @@ mod tests {
             .map(|len| Cells::new(&arena, len))
             .into();
         for (number, cells) in all.iter().enumerate() {
-            (0..cells.len).for_each(|index| cells.update(index, |it| it + 1 + number as u64));
+            (0..cells.len).for_each(|index| cells.own().update(index, |it| it + 1 + number as u64));
         }
         for (number, cells) in all.iter().enumerate() {
             assert!((0..cells.len).all(|index| cells.sum(index) == 1 + number as u64));

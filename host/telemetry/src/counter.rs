@@ -42,7 +42,7 @@ impl Counter {
 
 impl Sum {
     pub(crate) fn add(&self, delta: u64) {
-        self.0.update(0, |it| it.wrapping_add(delta));
+        self.0.own().update(0, |it| it.wrapping_add(delta));
     }
 
     pub(crate) fn get(&self) -> u64 {

@@ -56,7 +56,7 @@ impl Gauge {
 
     /// Adds `delta`, which may be negative.
     pub fn add(&self, delta: i64) {
-        self.value().0.update(0, |it| it.wrapping_add_signed(delta));
+        self.value().0.own().update(0, |it| it.wrapping_add_signed(delta));
     }
 
     /// The sum of all threads.

@@ -62,15 +62,14 @@ impl Histogram {
 
 impl Buckets {
     pub(crate) fn observe(&self, value: f64) {
-        let bounds = &self.bounds.0;
+        let (bounds, cells) = (&self.bounds.0, self.cells.own());
         if value.is_nan() {
-            self.cells.update(bounds.len(), |it| it.wrapping_add(1));
+            cells.update(bounds.len(), |it| it.wrapping_add(1));
             return;
         }
         let bucket = bounds.partition_point(|bound| *bound < value);
-        self.cells.update(bucket, |it| it.wrapping_add(1));
-        self.cells
-            .update(bounds.len() + 1, |bits| (f64::from_bits(bits) + value).to_bits());
+        cells.update(bucket, |it| it.wrapping_add(1));
+        cells.update(bounds.len() + 1, |bits| (f64::from_bits(bits) + value).to_bits());
     }
 
     /// Every bucket's upper bound, with how many values lie in this bucket alone.
