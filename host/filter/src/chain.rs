@@ -45,7 +45,7 @@ pub enum HeadOutcome {
     /// This filter wants the body; resume after it.
     Body(StepIndex, BodyPlan),
     /// A filter replied.
-    Reply(StepIndex, Reply),
+    Reply(StepIndex, Box<Reply>),
     /// A filter failed closed.
     Failed(StepIndex, FilterError),
 }
@@ -56,7 +56,7 @@ pub enum BodyOutcome {
     /// Pass these bytes on.
     Pass(Bytes),
     /// The filter replied.
-    Reply(Reply),
+    Reply(Box<Reply>),
     /// The filter failed closed.
     Failed(FilterError),
 }
@@ -67,7 +67,7 @@ pub enum TrailersOutcome {
     /// Every filter has run.
     Done,
     /// A filter replied.
-    Reply(Reply),
+    Reply(Box<Reply>),
     /// A filter failed closed.
     Failed(FilterError),
 }

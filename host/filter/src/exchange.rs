@@ -25,15 +25,24 @@ pub struct Exchange(Box<ExchangeState>);
 impl Exchange {
     /// Starts an exchange with its request head.
     pub fn new(request: RequestHead, facts: Facts) -> Self {
+        // Each field at its place: nothing is made here to be thrown away.
         Self(Box::new(ExchangeState {
             request,
             facts,
-            ..ExchangeState::default()
+            response: ResponseHead::default(),
+            request_trailers: HeaderMap::new(),
+            response_trailers: HeaderMap::new(),
+            callouts: None,
+            step: StepIndex::default(),
+            held: Vec::new(),
+            callouts_made: Vec::new(),
+            reply: None,
+            body: None,
+            notes: Vec::new(),
+            shared: Vec::new(),
         }))
     }
-}
 
-impl Exchange {
     /// A copy for somebody who only looks: everything but host objects, the way to backends, and what was staged.
     pub fn fork(&self) -> Self {
         Self(Box::new(ExchangeState {
@@ -81,7 +90,7 @@ pub struct ExchangeState {
     pub(crate) step: StepIndex,
     held: Vec<Held>,
     callouts_made: Vec<(StepIndex, u32)>,
-    reply: Option<Reply>,
+    reply: Option<Box<Reply>>,
     body: Option<Bytes>,
     notes: Vec<Note>,
     shared: Vec<Shared>,
@@ -127,11 +136,11 @@ impl ExchangeState {
 
     /// Stages a reply for an action that says so; replaces one staged before.
     pub fn stage_reply(&mut self, reply: Reply) {
-        self.reply = Some(reply);
+        self.reply = Some(Box::new(reply));
     }
 
     /// Takes the staged reply.
-    pub fn take_reply(&mut self) -> Option<Reply> {
+    pub fn take_reply(&mut self) -> Option<Box<Reply>> {
         self.reply.take()
     }
 
@@ -147,7 +156,7 @@ impl ExchangeState {
 
     /// The staged reply, left where it is.
     pub fn staged_reply(&self) -> Option<&Reply> {
-        self.reply.as_ref()
+        self.reply.as_deref()
     }
 
     /// The staged bytes, left where they are.

@@ -49,7 +49,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) result: Result<Action, FilterError>,
-    pub(crate) reply: Option<Reply>,
+    pub(crate) reply: Option<Box<Reply>>,
     pub(crate) body: Option<Bytes>,
 }
 

@@ -46,7 +46,7 @@ enum Held {
 
 /// Why a filter ended an exchange from a body or trailers phase.
 pub(crate) enum Interruption {
-    Reply(Reply),
+    Reply(Box<Reply>),
     Failed(FilterError),
 }
 

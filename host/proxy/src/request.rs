@@ -116,7 +116,7 @@ fn name_place(flow: &Flow) {
 }
 
 /// Runs the request phases; a reply ends the way to the upstream.
-async fn request_phases(flow: &Rc<Flow>, body: &mut Passing<Incoming>) -> Result<(), Reply> {
+async fn request_phases(flow: &Rc<Flow>, body: &mut Passing<Incoming>) -> Result<(), Box<Reply>> {
     loop {
         match flow.request_head().await {
             HeadOutcome::Done => break,
@@ -141,7 +141,7 @@ enum Target {
 }
 
 /// Lets one of the route's backends answer the request and takes over the response head.
-async fn forward(flow: &Rc<Flow>, body: Passing<Incoming>) -> Result<ResponseBody, Reply> {
+async fn forward(flow: &Rc<Flow>, body: Passing<Incoming>) -> Result<ResponseBody, Box<Reply>> {
     let target =
         pick(flow).map_err(|(reason, detail)| flow.with(|it| response::for_reason(it, reason, detail)))?;
     match target {
@@ -155,7 +155,7 @@ async fn handle_here(
     flow: &Rc<Flow>,
     target: &PlanHandler,
     body: Passing<Incoming>,
-) -> Result<ResponseBody, Reply> {
+) -> Result<ResponseBody, Box<Reply>> {
     let handled = match handler::ask(flow, &target.handler, body).await {
         // It may have answered before a filter was done with the request's body.
         Ok(handled) => flow.request_released().await.map(|()| handled).map_err(|_| None),
@@ -181,7 +181,7 @@ async fn handle_here(
 }
 
 /// Sends the request to an endpoint.
-async fn send(flow: &Rc<Flow>, pool: &Rc<Pool>, body: Passing<Incoming>) -> Result<ResponseBody, Reply> {
+async fn send(flow: &Rc<Flow>, pool: &Rc<Pool>, body: Passing<Incoming>) -> Result<ResponseBody, Box<Reply>> {
     let downstream = flow.downstream();
     let sent = downstream
         .bounded(pool.send(flow, &downstream.client, body))
@@ -253,12 +253,17 @@ fn take_over(flow: &Rc<Flow>, answer: Answer) -> ResponseBody {
 }
 
 /// Takes a reply made here into the exchange, in place of any other response.
-fn replied(flow: &Rc<Flow>, reply: Reply) -> ResponseBody {
+fn replied(flow: &Rc<Flow>, reply: Box<Reply>) -> ResponseBody {
+    let Reply {
+        status,
+        headers,
+        body,
+    } = *reply;
     flow.with(|exchange| {
-        exchange.response.status = Some(reply.status);
-        exchange.response.headers = reply.headers;
+        exchange.response.status = Some(status);
+        exchange.response.headers = headers;
     });
-    Passing::of_bytes(reply.body, Direction::Response, Rc::clone(flow))
+    Passing::of_bytes(body, Direction::Response, Rc::clone(flow))
 }
 
 /// Runs the response phases. A reply made here replaces the response; the filters not yet passed see it.
@@ -286,7 +291,7 @@ async fn give_body<B>(
     direction: Direction,
     step: StepIndex,
     plan: BodyPlan,
-) -> Result<(), Reply>
+) -> Result<(), Box<Reply>>
 where
     B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
 {
@@ -341,7 +346,7 @@ const fn broken(direction: Direction) -> Reason {
     }
 }
 
-fn filter_reply(flow: &Flow, reply: Reply) -> Reply {
+fn filter_reply(flow: &Flow, reply: Box<Reply>) -> Box<Reply> {
     flow.with(|exchange| exchange.facts.reason = Some(Reason::FilterReply));
     reply
 }

@@ -9,7 +9,7 @@ use crate::flow::Interruption;
 use crate::upstream::UpstreamError;
 
 /// Makes the reply for a reason, and notes the reason in the exchange's facts.
-pub(crate) fn for_reason(exchange: &mut Exchange, reason: Reason, detail: Option<String>) -> Reply {
+pub(crate) fn for_reason(exchange: &mut Exchange, reason: Reason, detail: Option<String>) -> Box<Reply> {
     exchange.facts.reason = Some(reason);
     exchange.facts.reason_detail = detail;
     let (status, text) = explain(reason);
@@ -18,15 +18,15 @@ pub(crate) fn for_reason(exchange: &mut Exchange, reason: Reason, detail: Option
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
-    Reply {
+    Box::new(Reply {
         status,
         headers,
         body: Bytes::from_static(text.as_bytes()),
-    }
+    })
 }
 
 /// Makes the reply for a filter that failed closed.
-pub(crate) fn for_failure(exchange: &mut Exchange, error: &FilterError) -> Reply {
+pub(crate) fn for_failure(exchange: &mut Exchange, error: &FilterError) -> Box<Reply> {
     // The message may quote the guest: it goes to the log only, the client learns no more than the class.
     let too_late = exchange.response.status.is_some();
     let mut reply = for_reason(exchange, Reason::Filter(error.reason), Some(error.filter.clone()));
@@ -38,12 +38,12 @@ pub(crate) fn for_failure(exchange: &mut Exchange, error: &FilterError) -> Reply
 }
 
 /// Makes the reply for an upstream that gave no response.
-pub(crate) fn for_upstream(exchange: &mut Exchange, error: &UpstreamError) -> Reply {
+pub(crate) fn for_upstream(exchange: &mut Exchange, error: &UpstreamError) -> Box<Reply> {
     for_reason(exchange, error.reason(), Some(error.to_string()))
 }
 
 /// Makes the reply for a handler that gave no answer.
-pub(crate) fn for_handler(exchange: &mut Exchange, error: &HandlerError) -> Reply {
+pub(crate) fn for_handler(exchange: &mut Exchange, error: &HandlerError) -> Box<Reply> {
     match error {
         HandlerError::Failed(error) => {
             tracing::warn!(
@@ -61,7 +61,7 @@ pub(crate) fn for_handler(exchange: &mut Exchange, error: &HandlerError) -> Repl
 }
 
 /// Makes the reply for a filter that ended the exchange from a body phase.
-pub(crate) fn for_interruption(exchange: &mut Exchange, interruption: Interruption) -> Reply {
+pub(crate) fn for_interruption(exchange: &mut Exchange, interruption: Interruption) -> Box<Reply> {
     match interruption {
         Interruption::Reply(reply) => {
             exchange.facts.reason = Some(Reason::FilterReply);

@@ -2,28 +2,26 @@
 //! exchange out again, also when it is given up in the middle. A connection counts as an exchange here.
 
 use std::cell::Cell;
+use std::mem;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
-use weir_filter::{Exchange, FailureReason, Kept};
+use weir_filter::{Exchange, FailureReason};
 
 use crate::export::Part;
 use crate::fault::Fault;
-use crate::instance::{Instance, Limits};
+use crate::instance::Instance;
 use crate::plugin::Code;
-use crate::pool::Lease;
+use crate::pool::{End, Lease};
 use crate::state::Use;
 use crate::work::Work;
 
-/// A call of a component.
-pub(crate) struct ComponentCall<W: Work> {
-    /// Dropped before `home` is read.
-    driving: Option<Driving<W::Answer>>,
-    home: Home,
+/// A call of a component. Its lease comes back with its end, or when it is given up.
+pub(crate) struct ComponentCall<A> {
+    driving: Option<Driving<A>>,
     timeout: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
 }
@@ -33,12 +31,9 @@ type Driving<A> = Pin<Box<dyn Future<Output = Driven<A>>>>;
 /// How a call came out.
 pub(crate) struct Driven<A> {
     pub(crate) exchange: Exchange,
-    pub(crate) kept: Option<Kept>,
+    pub(crate) lease: Lease,
     pub(crate) result: Result<A, Fault>,
 }
-
-/// Where a call that is given up leaves the exchange.
-type Home = Rc<Cell<Option<Exchange>>>;
 
 /// What an instance that is not warm, or does not know the configuration, needs. Others do without: these counts are
 /// shared by all workers.
@@ -49,41 +44,43 @@ pub(crate) struct Unready {
     pub(crate) drops: u64,
 }
 
-impl<W: Work> ComponentCall<W> {
-    pub(crate) fn new(
+impl<A: 'static> ComponentCall<A> {
+    pub(crate) fn new<W: Work<Answer = A>>(
         mut lease: Lease,
-        unready: Option<Unready>,
-        limits: Limits,
-        keeps: bool,
+        unready: Option<Box<Unready>>,
+        slot: u32,
+        timeout: Duration,
         work: W,
         exchange: Exchange,
     ) -> Self {
-        // Until this call has ended well, whatever the last one did.
-        lease.sound = false;
-        let home = Home::default();
+        // Whatever the last call did.
+        lease.end = End::Open;
         let visit = Visit {
             lease: Some(lease),
             exchange: Some(exchange),
-            spare: None,
-            home: Rc::clone(&home),
+            inside: false,
         };
         Self {
-            driving: Some(Box::pin(drive(visit, unready, limits, keeps, work))),
-            home,
-            timeout: limits.timeout,
+            driving: Some(Box::pin(drive(visit, unready, slot, work))),
+            timeout,
             sleep: None,
         }
     }
 
     /// Goes on with the call until it is over or its wall time is.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Driven<W::Answer>> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Driven<A>> {
         let Some(driving) = &mut self.driving else {
             return Poll::Pending;
         };
         if let Poll::Ready(driven) = driving.as_mut().poll(cx) {
+            self.driving = None;
             return Poll::Ready(driven);
         }
-        // Only a call that waits pays for a timer.
+        self.poll_time(cx)
+    }
+
+    /// Only a call that waits pays for a timer.
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Driven<A>> {
         let timeout = self.timeout;
         let sleep = self
             .sleep
@@ -91,9 +88,12 @@ impl<W: Work> ComponentCall<W> {
         if sleep.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
+        let Some((exchange, lease)) = self.give_up() else {
+            return Poll::Pending;
+        };
         Poll::Ready(Driven {
-            exchange: self.give_up(),
-            kept: None,
+            exchange,
+            lease,
             result: Err(Fault {
                 reason: FailureReason::Timeout,
                 message: format!("one call took longer than {timeout:?}"),
@@ -101,44 +101,45 @@ impl<W: Work> ComponentCall<W> {
         })
     }
 
-    /// Ends the guest where it stands.
-    pub(crate) fn give_up(&mut self) -> Exchange {
-        self.driving = None;
-        self.home.take().unwrap_or_default()
+    /// Ends the guest where it stands. `None` when the call is over. Dropping a call without this loses its lease.
+    pub(crate) fn give_up(&mut self) -> Option<(Exchange, Lease)> {
+        drop(self.driving.take()?);
+        LEFT.take()
     }
 }
 
 async fn drive<W: Work>(
     mut visit: Visit,
-    unready: Option<Unready>,
-    limits: Limits,
-    keeps: bool,
+    unready: Option<Box<Unready>>,
+    slot: u32,
     work: W,
 ) -> Driven<W::Answer> {
     if let Some(unready) = unready
-        && let Err(fault) = visit.ready(&unready).await
+        // Boxed: it is rare, and larger than everything else here.
+        && let Err(fault) = Box::pin(visit.ready(&unready)).await
     {
-        return visit.end(Err(fault), false);
+        return visit.end(Err(fault));
     }
-    let Some(instance) = visit.enter(limits.slot) else {
-        return visit.end(Err(no_instance()), false);
+    let Some(instance) = visit.enter(slot) else {
+        return visit.end(Err(no_instance()));
     };
-    let result = instance.call(&limits, &work).await;
+    let result = instance.call(&work).await;
     visit.leave();
-    if result.is_ok() {
-        visit.wear(&limits);
-    }
-    visit.end(result, keeps)
+    visit.end(result)
 }
 
-/// An exchange visiting an instance. When it is dropped in the middle of a call, the exchange goes home and the
-/// instance, whose guest stands still somewhere, is thrown away.
+thread_local! {
+    /// What a call leaves that is dropped in the middle: a future cannot answer then. [`ComponentCall::give_up`] drops
+    /// it and looks here at once.
+    static LEFT: Cell<Option<(Exchange, Lease)>> = const { Cell::new(None) };
+}
+
+/// An exchange visiting an instance. When it is dropped in the middle of a call, both can still be had.
 struct Visit {
     lease: Option<Lease>,
+    /// The instance's own exchange while ours is inside.
     exchange: Option<Exchange>,
-    /// The instance's own exchange, while ours is inside.
-    spare: Option<Exchange>,
-    home: Home,
+    inside: bool,
 }
 
 impl Visit {
@@ -159,48 +160,39 @@ impl Visit {
         if let Err(fault) = &started
             && fault.reason != FailureReason::Exhausted
         {
-            lease.failed(&unready.used);
+            lease.end = End::Fault;
         }
         started
     }
 
     fn enter(&mut self, slot: u32) -> Option<&mut Instance> {
-        let instance = self.lease.as_mut()?.instance.as_mut()?;
-        let exchange = self.exchange.take()?;
-        self.spare = Some(instance.enter(slot, exchange));
+        let instance = self.lease.as_mut()?.instance.as_deref_mut()?;
+        instance.enter(slot, self.exchange.as_mut()?);
+        self.inside = true;
         Some(instance)
     }
 
     fn leave(&mut self) {
-        let instance = self.lease.as_mut().and_then(|it| it.instance.as_mut());
-        if let (Some(spare), Some(instance)) = (self.spare.take(), instance) {
-            self.exchange = Some(instance.leave(spare));
+        let instance = self.lease.as_mut().and_then(|it| it.instance.as_deref_mut());
+        if let (Some(instance), Some(exchange)) = (instance, &mut self.exchange)
+            && mem::take(&mut self.inside)
+        {
+            instance.swap(exchange);
         }
     }
 
-    fn wear(&mut self, limits: &Limits) {
-        if let Some(lease) = &mut self.lease {
-            lease.wear(limits);
-        }
-    }
-
-    fn end<A>(mut self, result: Result<A, Fault>, keeps: bool) -> Driven<A> {
-        let mut lease = self.lease.take();
-        if let Some(lease) = &mut lease {
-            match &result {
-                Ok(_) => lease.succeeded(),
-                Err(_) => {
-                    if let Some(used) = lease.instance.as_ref().and_then(Instance::current) {
-                        lease.failed(&used);
-                    }
-                }
-            }
+    fn end<A>(mut self, result: Result<A, Fault>) -> Driven<A> {
+        let mut lease = self.lease.take().unwrap_or_default();
+        if let Some(instance) = &lease.instance {
+            lease.end = match (&result, instance.worn()) {
+                (Err(_), _) => End::Fault,
+                (Ok(_), Some(worn)) => End::Worn(worn),
+                (Ok(_), None) => End::Well,
+            };
         }
         Driven {
             exchange: self.exchange.take().unwrap_or_default(),
-            kept: lease
-                .filter(|it| keeps && it.sound && it.instance.is_some())
-                .map(Kept::new),
+            lease,
             result,
         }
     }
@@ -208,29 +200,28 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        if self.spare.is_some() {
-            self.leave();
-            if let Some(lease) = &mut self.lease {
-                lease.recycle("abandoned");
-            }
+        self.leave();
+        if let Some(lease) = self.lease.take() {
+            LEFT.set(Some((self.exchange.take().unwrap_or_default(), lease)));
         }
-        self.home.set(self.exchange.take());
     }
 }
 
 impl Unready {
     /// What the instance of a lease needs before a call of `used`; `None` when it is ready.
-    pub(crate) fn of(lease: &Lease, code: &Arc<Code>, used: &Arc<Use>, part: Part) -> Option<Self> {
+    pub(crate) fn of(lease: &Lease, code: &Arc<Code>, used: &Arc<Use>, part: Part) -> Option<Box<Self>> {
         let drops = code.drops();
         let is_ready = lease
             .instance
             .as_ref()
             .is_some_and(|it| it.is_ready_for(used, drops));
-        (!is_ready).then(|| Self {
-            code: Arc::clone(code),
-            used: Arc::clone(used),
-            part,
-            drops,
+        (!is_ready).then(|| {
+            Box::new(Self {
+                code: Arc::clone(code),
+                used: Arc::clone(used),
+                part,
+                drops,
+            })
         })
     }
 
@@ -239,8 +230,8 @@ impl Unready {
         let mut instance = self.code.start(self.part, &self.used).await?;
         instance.prepare(&self.used, self.drops).await?;
         self.used.telemetry.started_cold();
-        lease.started(since);
-        lease.instance = Some(instance);
+        lease.start = Some(since.elapsed());
+        lease.instance = Some(Box::new(instance));
         Ok(())
     }
 }

@@ -3,11 +3,11 @@
 use std::task::{Context, Poll};
 
 use weir_filter::{
-    Connection, ConnectionAction, ConnectionCall, ConnectionEvent, ConnectionEvents, ConnectionFilter,
-    ConnectionFinished, ConnectionProgress, ConnectionWaiting,
+    Connection, ConnectionAction, ConnectionCall, ConnectionEvents, ConnectionFilter, ConnectionFinished,
+    ConnectionProgress, ConnectionWaiting, Kept,
 };
 
-use crate::component::{Component, Ended, Running};
+use crate::component::{Calling, Component, Ended};
 
 /// A component that runs on connections.
 #[derive(Debug)]
@@ -41,16 +41,19 @@ impl ConnectionFilter for ComponentConnectionFilter {
             connection,
             kept,
         } = call;
-        match self.component.call(event, connection.into(), kept, cx) {
+        match self
+            .component
+            .call(event, connection.into(), kept.and_then(Kept::take), cx)
+        {
             Ok(ended) => ConnectionProgress::Done(ended.into()),
-            Err(running) => ConnectionProgress::Waiting(Box::new(running)),
+            Err(calling) => ConnectionProgress::Waiting(Box::new(calling)),
         }
     }
 }
 
-impl ConnectionWaiting for Running<ConnectionEvent> {
+impl ConnectionWaiting for Calling<ConnectionAction> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionFinished> {
-        self.poll_end(cx).map(ConnectionFinished::from)
+        Calling::poll(self, cx).map(ConnectionFinished::from)
     }
 
     fn abandon(mut self: Box<Self>) -> Connection {
@@ -67,7 +70,7 @@ impl From<Ended<ConnectionAction>> for ConnectionFinished {
         } = ended;
         Self {
             connection: exchange.into(),
-            kept,
+            kept: kept.map(Kept::new),
             result,
         }
     }

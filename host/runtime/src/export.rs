@@ -10,8 +10,7 @@ use weir_filter::{
 use crate::bindings::{
     AccessLog, AccessLogPre, BackgroundTask, BackgroundTaskPre, L4, L4Pre, Policy, PolicyPre, types,
 };
-use crate::instance::Limits;
-use crate::state::State;
+use crate::state::{CallLimits, State};
 
 /// The worlds of `weir:policy`: what a component is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +202,7 @@ impl Exports {
     pub(crate) async fn phase(
         &self,
         store: &mut Store<State>,
-        limits: &Limits,
+        limits: &CallLimits,
         phase: &Phase,
     ) -> Result<Action> {
         let slot = limits.slot;

@@ -2,11 +2,9 @@
 
 use std::task::{Context, Poll};
 
-use weir_filter::{
-    Action, Call, Exchange, FailureReason, Filter, Finished, Phase, Phases, Progress, Waiting,
-};
+use weir_filter::{Action, Call, Exchange, FailureReason, Filter, Finished, Kept, Phases, Progress, Waiting};
 
-use crate::component::{Component, Ended, Running};
+use crate::component::{Calling, Component, Ended};
 
 /// A component that runs on exchanges.
 #[derive(Debug)]
@@ -44,16 +42,19 @@ impl Filter for ComponentFilter {
             exchange,
             kept,
         } = call;
-        match self.component.call(phase, exchange, kept, cx) {
+        match self
+            .component
+            .call(phase, exchange, kept.and_then(Kept::take), cx)
+        {
             Ok(ended) => Progress::Done(ended.into()),
-            Err(running) => Progress::Waiting(Box::new(running)),
+            Err(calling) => Progress::Waiting(Box::new(calling)),
         }
     }
 }
 
-impl Waiting for Running<Phase> {
+impl Waiting for Calling<Action> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
-        self.poll_end(cx).map(Finished::from)
+        Calling::poll(self, cx).map(Finished::from)
     }
 
     fn abandon(mut self: Box<Self>) -> Exchange {
@@ -70,7 +71,7 @@ impl From<Ended<Action>> for Finished {
         } = ended;
         Self {
             exchange,
-            kept,
+            kept: kept.map(Kept::new),
             result,
         }
     }

@@ -19,7 +19,8 @@ use weir_model::{Capability, ChainFilter};
 
 use crate::LoadError;
 use crate::capability::{Offer, offer};
-use crate::component::error;
+use crate::component::{Callee, error};
+use crate::export::Part;
 use crate::fault::Fault;
 use crate::plugin::{Code, LoadedPlugin};
 use crate::state::{Effect, State, Use};
@@ -97,9 +98,15 @@ impl LoadedPlugin {
             reason: fault.reason,
             message: fault.message,
         })?;
-        Ok(Arc::new(ComponentHandler {
+        let callee = Callee {
             code: Arc::clone(&self.code),
             used,
+            part: Part::Filter,
+            keeps: false,
+            own_pool: None,
+        };
+        Ok(Arc::new(ComponentHandler {
+            callee: Arc::new(callee),
             calls_out: filter.capabilities.contains(&Capability::Upstream),
         }))
     }
@@ -108,24 +115,23 @@ impl LoadedPlugin {
 /// One configured use of a handler.
 #[derive(Debug)]
 struct ComponentHandler {
-    code: Arc<Code>,
-    used: Arc<Use>,
+    callee: Arc<Callee>,
     /// It may send requests to its backends.
     calls_out: bool,
 }
 
 impl Handler for ComponentHandler {
     fn name(&self) -> &str {
-        &self.used.filter
+        &self.callee.used.filter
     }
 
     fn handle(&self, request: HandlerRequest) -> HandlerFuture {
-        let started = guest::start(&self.code, &self.used, self.calls_out, request);
-        let used = Arc::clone(&self.used);
+        let started = guest::start(&self.callee, self.calls_out, request);
+        let callee = Arc::clone(&self.callee);
         Box::pin(async move {
             match started {
                 Ok(starting) => starting.answer().await,
-                Err(fault) => Err(HandlerError::Failed(error(&used, fault))),
+                Err(fault) => Err(HandlerError::Failed(error(&callee.used, fault))),
             }
         })
     }

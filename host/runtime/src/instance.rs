@@ -2,7 +2,6 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime::Store;
 use weir_filter::{Exchange, FailureReason};
@@ -59,17 +58,12 @@ impl Instance {
 
     /// True when the instance has not outgrown the memory limit of `used`.
     pub(crate) fn fits(&self, used: &Use) -> bool {
-        self.store.data().meter.used() <= used.memory
+        self.store.data().meter.used() <= used.limits.memory
     }
 
     /// True when the instance has the configuration of `used`, and none to forget.
     pub(crate) fn is_ready_for(&self, used: &Use, drops: u64) -> bool {
-        self.drops_seen == drops && self.store.data().has_met(used.slot)
-    }
-
-    /// The use that the last call was for.
-    pub(crate) fn current(&self) -> Option<Arc<Use>> {
-        self.store.data().current().map(Arc::clone)
+        self.drops_seen == drops && self.store.data().has_met(used.limits.slot)
     }
 
     pub(crate) const fn telemetry(&self) -> &PluginTelemetry {
@@ -80,12 +74,12 @@ impl Instance {
     pub(crate) async fn prepare(&mut self, used: &Arc<Use>, drops: u64) -> Result<(), Fault> {
         while let Some(gone) = self.forgettable(drops) {
             self.begin_aside(&gone);
-            let forgotten = self.exports.forget(&mut self.store, gone.slot).await;
+            let forgotten = self.exports.forget(&mut self.store, gone.limits.slot).await;
             self.end_aside(forgotten, FailureReason::Trap)?;
-            self.store.data_mut().forget(gone.slot);
+            self.store.data_mut().forget(gone.limits.slot);
         }
         self.drops_seen = drops;
-        if self.store.data().has_met(used.slot) {
+        if self.store.data().has_met(used.limits.slot) {
             return Ok(());
         }
         match self.configure(used).await? {
@@ -108,44 +102,48 @@ impl Instance {
         self.begin_aside(used);
         let answer = self
             .exports
-            .configure(&mut self.store, used.slot, &used.config)
+            .configure(&mut self.store, used.limits.slot, &used.config)
             .await;
         self.end_aside(answer, FailureReason::Start)
     }
 
-    /// Takes the exchange in for a call of the filter with this slot.
-    pub(crate) fn enter(&mut self, slot: u32, exchange: Exchange) -> Exchange {
+    /// Takes the exchange in for a call of the filter with this slot, and hands out the spare one for it.
+    pub(crate) fn enter(&mut self, slot: u32, exchange: &mut Exchange) {
         self.calls = self.calls.saturating_add(1);
-        let state = self.store.data_mut();
-        state.turn_to(slot, self.calls);
-        mem::replace(&mut state.exchange, exchange)
+        self.store.data_mut().turn_to(slot, self.calls);
+        self.swap(exchange);
     }
 
-    /// Gives the exchange back and keeps a spare one.
-    pub(crate) fn leave(&mut self, spare: Exchange) -> Exchange {
-        mem::replace(&mut self.store.data_mut().exchange, spare)
+    /// Gives the exchange back for the spare one.
+    pub(crate) fn swap(&mut self, exchange: &mut Exchange) {
+        mem::swap(&mut self.store.data_mut().exchange, exchange);
     }
 
     /// Runs one call on the exchange taken in.
     ///
     /// Small on purpose, since it is the whole cost of the host around a call.
-    pub(crate) async fn call<W: Work>(&mut self, used: &Limits, work: &W) -> Result<W::Answer, Fault> {
+    pub(crate) async fn call<W: Work>(&mut self, work: &W) -> Result<W::Answer, Fault> {
         self.store.set_epoch_deadline(SLICE);
         let state = self.store.data_mut();
-        state.budget.begin(used.deadline);
-        state.meter.begin(used.memory);
-        let answer = work.run(&self.exports, &mut self.store, used).await;
+        let Some(limits) = state.limits() else {
+            return Err(unconfigured());
+        };
+        state.budget.begin(limits.deadline);
+        state.meter.begin(limits.memory);
+        let answer = work.run(&self.exports, &mut self.store, &limits).await;
         answer.map_err(|error| Fault::of(&error, &self.store.data().meter, FailureReason::Trap))
     }
 
     /// Why the instance should give way to a new one, if it should: it has served enough calls or long enough, or its
     /// memory grew so far that a later call would be refused. Growth in the first call is the guest's start, not a leak.
-    pub(crate) fn worn(&self, used: &Limits) -> Option<Worn> {
-        if self.calls >= used.most_calls {
+    pub(crate) fn worn(&self) -> Option<Worn> {
+        let state = self.store.data();
+        let limits = state.limits()?;
+        if self.calls >= limits.most_calls {
             Some(Worn::Calls)
-        } else if self.clock.now().saturating_sub(self.born) >= used.most_ticks {
+        } else if self.clock.now().saturating_sub(self.born) >= limits.most_ticks {
             Some(Worn::Age)
-        } else if self.calls > 1 && self.store.data().meter.grew_above(used.memory_mark) {
+        } else if self.calls > 1 && state.meter.grew_above(limits.memory_mark) {
             Some(Worn::Memory)
         } else {
             None
@@ -163,9 +161,9 @@ impl Instance {
     fn begin_aside(&mut self, used: &Use) {
         self.store.set_epoch_deadline(SLICE);
         let state = self.store.data_mut();
-        state.turn_to(used.slot, self.calls);
+        state.turn_to(used.limits.slot, self.calls);
         state.budget.begin(used.start_deadline);
-        state.meter.begin(used.memory);
+        state.meter.begin(used.limits.memory);
     }
 
     /// Ends it. What it did to the spare exchange is thrown away.
@@ -178,7 +176,7 @@ impl Instance {
 
 /// A store for one instance, with the time to start it.
 pub(crate) fn store(engine: &TickingEngine, first: &Use) -> Store<State> {
-    let meter = MemoryMeter::new(first.memory, first.table_elements);
+    let meter = MemoryMeter::new(first.limits.memory, first.table_elements);
     let mut store = Store::new(
         engine.engine(),
         State::new(meter, CpuBudget::new(engine.config().tick)),
@@ -190,32 +188,11 @@ pub(crate) fn store(engine: &TickingEngine, first: &Use) -> Store<State> {
     store
 }
 
-/// What a call of one filter may use, at hand without a look at shared memory.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) slot: u32,
-    pub(crate) memory: usize,
-    pub(crate) memory_mark: usize,
-    pub(crate) body: u64,
-    pub(crate) deadline: Duration,
-    pub(crate) timeout: Duration,
-    pub(crate) most_calls: u32,
-    pub(crate) most_ticks: u64,
-}
-
-impl Limits {
-    pub(crate) fn of(used: &Use, engine: &TickingEngine) -> Self {
-        let percent = usize::from(used.recycle.memory_percent.clamp(1, 100));
-        Self {
-            slot: used.slot,
-            memory: used.memory,
-            memory_mark: used.memory / 100 * percent,
-            body: used.body,
-            deadline: used.deadline,
-            timeout: used.timeout,
-            most_calls: used.recycle.calls.max(1),
-            most_ticks: engine.ticks(used.recycle.age),
-        }
+#[cold]
+fn unconfigured() -> Fault {
+    Fault {
+        reason: FailureReason::Start,
+        message: "the instance does not know its configuration".to_owned(),
     }
 }
 

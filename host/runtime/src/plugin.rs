@@ -22,7 +22,7 @@ use crate::fault::Fault;
 use crate::filter::ComponentFilter;
 use crate::instance::Instance;
 use crate::pool::{Lease, Pool};
-use crate::state::{Effect, Use};
+use crate::state::{CallLimits, Effect, Use};
 use crate::{Background, EngineConfig, LoadError};
 
 /// Code and instances of one artifact, shared by all plugins and filters of the same digest.
@@ -219,7 +219,7 @@ impl LoadedPlugin {
             Effect::None => self.reach.families.plugin(&format!("{} (shadow)", self.name)),
         };
         Ok(Use {
-            slot: self.code.slots.fetch_add(1, Ordering::Relaxed),
+            limits: self.limits(filter),
             plugin: self.name.clone(),
             filter: filter.name.clone(),
             config: filter.config.clone(),
@@ -232,18 +232,29 @@ impl LoadedPlugin {
             own_telemetry: telemetry.filter(&filter.name),
             telemetry,
             log: LogLimit::new(limits.log_lines),
-            memory: usize::try_from(limits.memory).unwrap_or(usize::MAX),
             table_elements: usize::try_from(limits.table_elements).unwrap_or(usize::MAX),
             instances: limits.instances,
-            body: limits.body,
             callouts: limits.callouts,
-            deadline: limits.deadline,
             start_deadline: limits.deadline.max(EngineConfig::START_DEADLINE),
-            timeout: limits.timeout,
             isolation: filter.isolation,
-            recycle: self.recycle,
             dropped: AtomicBool::new(false),
         })
+    }
+
+    fn limits(&self, filter: &ChainFilter) -> CallLimits {
+        let limits = &filter.limits;
+        let memory = usize::try_from(limits.memory).unwrap_or(usize::MAX);
+        let percent = usize::from(self.recycle.memory_percent.clamp(1, 100));
+        CallLimits {
+            slot: self.code.slots.fetch_add(1, Ordering::Relaxed),
+            memory,
+            memory_mark: memory / 100 * percent,
+            body: limits.body,
+            deadline: limits.deadline,
+            timeout: limits.timeout,
+            most_calls: self.recycle.calls.max(1),
+            most_ticks: self.code.engine.ticks(self.recycle.age),
+        }
     }
 
     fn sinks(&self, filter: &ChainFilter) -> Result<Vec<Arc<dyn Sink>>, LoadError> {
@@ -315,15 +326,14 @@ impl Code {
         &self.engine
     }
 
+    pub(crate) const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// An instance of this thread for a call of `used`, or the right to start one.
     pub(crate) fn lease(&self, used: &Use) -> Result<Lease, Fault> {
         let fresh = used.isolation == Isolation::Fresh;
         self.pool.lease(used.instances, fresh, |it| it.fits(used))
-    }
-
-    /// The right to start an instance for `used` alone.
-    pub(crate) fn lease_new(&self, used: &Use) -> Result<Lease, Fault> {
-        self.pool.lease(used.instances, true, |_| false)
     }
 
     /// Starts an instance. When the engine has no place left, idle ones of this thread make way.

@@ -1,10 +1,8 @@
-//! Warm instances of one plugin, a stack of them per worker thread.
-//!
-//! A thread sees only its own stack. Its lock is there for the compiler: nobody ever waits for it.
+//! Warm instances of one plugin, a stack of them per worker thread. A thread sees only its own stack.
 
+use std::cell::{RefCell, RefMut};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use thread_local::ThreadLocal;
 use weir_filter::FailureReason;
@@ -12,41 +10,47 @@ use weir_telemetry::{CrashLoop, PluginTelemetry};
 
 use crate::backoff::Backoff;
 use crate::fault::Fault;
-use crate::instance::{Instance, Limits, Worn};
+use crate::instance::{Instance, Worn};
 use crate::state::Use;
 
 /// The instances of one plugin.
 #[derive(Default)]
 pub(crate) struct Pool {
-    workers: ThreadLocal<Arc<WorkerPool>>,
+    workers: ThreadLocal<RefCell<Own>>,
     /// Workers on which starting waits.
-    waiting: Arc<AtomicU32>,
+    waiting: AtomicU32,
 }
 
-/// The instances of one plugin on one worker.
-pub(crate) struct WorkerPool {
-    own: Mutex<Own>,
-    waiting: Arc<AtomicU32>,
-}
-
+/// What one worker has of a plugin.
 #[derive(Default)]
 struct Own {
-    idle: Vec<Instance>,
+    idle: Vec<Box<Instance>>,
     leased: u32,
     backoff: Backoff,
 }
 
-/// The right to one instance, and the instance once there is one. An instance that is not marked sound when this is
-/// dropped is thrown away.
+/// The right to one instance, and the instance once there is one. It counts among its thread's leases until that
+/// thread gives it back.
 pub(crate) struct Lease {
-    pool: Arc<WorkerPool>,
-    pub(crate) instance: Option<Instance>,
-    /// It may serve again.
-    pub(crate) sound: bool,
+    pub(crate) instance: Option<Box<Instance>>,
+    pub(crate) end: End,
+    /// What starting the instance took, if this lease started it.
+    pub(crate) start: Option<Duration>,
     /// It serves nobody else afterwards.
     fresh: bool,
-    /// Why it gives way to a new one when the lease ends.
-    worn: Option<Worn>,
+}
+
+/// How the last call under a lease ended, which says what becomes of its instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Well.
+    Well,
+    /// Well, and it has served long enough.
+    Worn(Worn),
+    /// The plugin failed.
+    Fault,
+    /// Not yet: nobody knows what state the guest is in.
+    Open,
 }
 
 impl Pool {
@@ -61,18 +65,9 @@ impl Pool {
         fresh: bool,
         fits: impl Fn(&Instance) -> bool,
     ) -> Result<Lease, Fault> {
-        let pool = self.workers.get_or(|| {
-            Arc::new(WorkerPool {
-                own: Mutex::default(),
-                waiting: Arc::clone(&self.waiting),
-            })
-        });
-        let mut own = pool.own();
+        let mut own = self.own();
         if own.leased >= limit {
-            return Err(Fault {
-                reason: FailureReason::Exhausted,
-                message: format!("all {limit} instances that one worker may have are in use"),
-            });
+            return Err(exhausted(limit));
         }
         let instance = own.idle.iter().rposition(|it| !fresh && fits(it));
         let instance = instance.map(|at| own.idle.swap_remove(at));
@@ -81,20 +76,52 @@ impl Pool {
             own.make_room(limit);
         }
         own.leased += 1;
-        drop(own);
         Ok(Lease {
-            pool: Arc::clone(pool),
             instance,
-            sound: false,
+            end: End::Open,
+            start: None,
             fresh,
-            worn: None,
         })
+    }
+
+    /// Ends a lease of this thread: a sound instance serves again, any other is thrown away. `used` is what the last
+    /// call was for.
+    pub(crate) fn give_back(&self, lease: Lease, used: &Use) {
+        let mut own = self.own();
+        own.leased = own.leased.saturating_sub(1);
+        if let Some(cost) = lease.start {
+            own.backoff.started(cost);
+        }
+        match (lease.end, lease.instance) {
+            (End::Well, instance) => {
+                own.idle.extend(instance.filter(|_| !lease.fresh));
+                self.succeeded(own, &used.telemetry);
+            }
+            (End::Worn(worn), instance) => {
+                recycled(instance, worn.as_str());
+                self.succeeded(own, &used.telemetry);
+            }
+            (End::Fault, instance) => {
+                recycled(instance, "fault");
+                self.failed(own, used);
+            }
+            (End::Open, instance) => recycled(instance, "abandoned"),
+        }
+    }
+
+    /// Notes that a call went well whose lease is kept.
+    pub(crate) fn went_well(&self, lease: &mut Lease, telemetry: &PluginTelemetry) {
+        let mut own = self.own();
+        if let Some(cost) = lease.start.take() {
+            own.backoff.started(cost);
+        }
+        self.succeeded(own, telemetry);
     }
 
     /// Drops the idle instances of this thread; answers how many there were.
     pub(crate) fn release_idle(&self) -> usize {
-        let Some(pool) = self.workers.get() else { return 0 };
-        let idle = std::mem::take(&mut pool.own().idle);
+        let Some(own) = self.workers.get() else { return 0 };
+        let idle = std::mem::take(&mut own.borrow_mut().idle);
         idle.len()
     }
 
@@ -102,11 +129,40 @@ impl Pool {
     pub(crate) fn waiting(&self) -> u32 {
         self.waiting.load(Ordering::Relaxed)
     }
+
+    fn own(&self) -> RefMut<'_, Own> {
+        self.workers.get_or_default().borrow_mut()
+    }
+
+    fn succeeded(&self, mut own: RefMut<'_, Own>, telemetry: &PluginTelemetry) {
+        let ends_waiting = own.backoff.failures() > 0 && own.backoff.succeeded();
+        if ends_waiting && self.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
+            telemetry.set_crash_loop(CrashLoop::Running);
+        }
+    }
+
+    #[cold]
+    fn failed(&self, mut own: RefMut<'_, Own>, used: &Use) {
+        let begins_waiting = own.backoff.failed(Instant::now());
+        if begins_waiting && self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                plugin = used.plugin,
+                "it fails again and again: its starts are delayed"
+            );
+            used.telemetry.set_crash_loop(CrashLoop::BackingOff);
+        }
+    }
 }
 
-impl WorkerPool {
-    fn own(&self) -> MutexGuard<'_, Own> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+impl Default for Lease {
+    /// Of no instance.
+    fn default() -> Self {
+        Self {
+            instance: None,
+            end: End::Open,
+            start: None,
+            fresh: true,
+        }
     }
 }
 
@@ -133,74 +189,16 @@ impl Own {
     }
 }
 
-impl Lease {
-    /// Notes what starting the instance took.
-    pub(crate) fn started(&self, since: Instant) {
-        self.pool.own().backoff.started(since.elapsed());
-    }
-
-    /// Throws the instance away, although nothing failed.
-    pub(crate) fn recycle(&mut self, cause: &'static str) {
-        if let Some(instance) = self.instance.take() {
-            instance.telemetry().recycled(cause);
-        }
-    }
-
-    /// Notes whether the instance should give way to a new one. It does when the lease ends: an exchange that it stays
-    /// with keeps it until then.
-    pub(crate) fn wear(&mut self, limits: &Limits) {
-        let worn = self.instance.as_ref().and_then(|it| it.worn(limits));
-        self.worn = self.worn.or(worn);
-    }
-
-    /// A call ended well.
-    pub(crate) fn succeeded(&mut self) {
-        self.sound = true;
-        if self.ends_a_loop()
-            && let Some(instance) = &self.instance
-        {
-            instance.telemetry().set_crash_loop(CrashLoop::Running);
-        }
-    }
-
-    /// A call ended well whose instance is kept elsewhere.
-    pub(crate) fn succeeded_without(&mut self, telemetry: &PluginTelemetry) {
-        if self.ends_a_loop() {
-            telemetry.set_crash_loop(CrashLoop::Running);
-        }
-    }
-
-    /// True when no worker's starts wait any more, and did before.
-    fn ends_a_loop(&self) -> bool {
-        let mut own = self.pool.own();
-        let ended = own.backoff.failures() > 0 && own.backoff.succeeded();
-        ended && self.pool.waiting.fetch_sub(1, Ordering::Relaxed) == 1
-    }
-
-    /// The instance, or its start, failed: it is thrown away.
-    pub(crate) fn failed(&mut self, used: &Use) {
-        self.sound = false;
-        self.recycle("fault");
-        if self.pool.own().backoff.failed(Instant::now())
-            && self.pool.waiting.fetch_add(1, Ordering::Relaxed) == 0
-        {
-            tracing::warn!(
-                plugin = used.plugin,
-                "it fails again and again: its starts are delayed"
-            );
-            used.telemetry.set_crash_loop(CrashLoop::BackingOff);
-        }
+fn recycled(instance: Option<Box<Instance>>, cause: &'static str) {
+    if let Some(instance) = instance {
+        instance.telemetry().recycled(cause);
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(worn) = self.worn.filter(|_| self.sound) {
-            self.recycle(worn.as_str());
-        }
-        let instance = self.instance.take().filter(|_| self.sound && !self.fresh);
-        let mut own = self.pool.own();
-        own.leased -= 1;
-        own.idle.extend(instance);
+#[cold]
+fn exhausted(limit: u32) -> Fault {
+    Fault {
+        reason: FailureReason::Exhausted,
+        message: format!("all {limit} instances that one worker may have are in use"),
     }
 }

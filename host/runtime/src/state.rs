@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use weir_filter::Exchange;
 use weir_kv::Namespace;
-use weir_model::{GrantedBackend, Isolation, Recycle};
+use weir_model::{GrantedBackend, Isolation};
 use weir_telemetry::{FilterTelemetry, PluginMetrics, PluginTelemetry};
 
 use crate::budget::CpuBudget;
@@ -17,8 +17,6 @@ use crate::limits::MemoryMeter;
 /// One configured use of a plugin: what its calls may reach and use.
 #[derive(Debug)]
 pub(crate) struct Use {
-    /// Names the configuration inside every instance.
-    pub(crate) slot: u32,
     pub(crate) plugin: String,
     pub(crate) filter: String,
     pub(crate) config: Vec<u8>,
@@ -31,18 +29,13 @@ pub(crate) struct Use {
     pub(crate) telemetry: PluginTelemetry,
     pub(crate) own_telemetry: FilterTelemetry,
     pub(crate) log: LogLimit,
-    pub(crate) memory: usize,
+    pub(crate) limits: CallLimits,
     pub(crate) table_elements: usize,
     pub(crate) instances: u32,
-    pub(crate) body: u64,
     pub(crate) callouts: u32,
-    /// CPU time of one call, and of a start.
-    pub(crate) deadline: Duration,
+    /// CPU time of a start.
     pub(crate) start_deadline: Duration,
-    /// Wall time of one call.
-    pub(crate) timeout: Duration,
     pub(crate) isolation: Isolation,
-    pub(crate) recycle: Recycle,
     /// Set when the filter is gone, so that instances forget its slot.
     pub(crate) dropped: AtomicBool,
 }
@@ -51,6 +44,25 @@ impl Use {
     pub(crate) fn is_dropped(&self) -> bool {
         self.dropped.load(Ordering::Acquire)
     }
+}
+
+/// What one call of a configured use may take. Instances have a copy, so that calls do not look at what workers share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallLimits {
+    /// Names the configuration inside every instance.
+    pub(crate) slot: u32,
+    pub(crate) memory: usize,
+    /// Memory above which an instance is replaced.
+    pub(crate) memory_mark: usize,
+    /// The largest body that is held back for the guest.
+    pub(crate) body: u64,
+    /// CPU time.
+    pub(crate) deadline: Duration,
+    /// Wall time.
+    pub(crate) timeout: Duration,
+    /// Calls, and ticks of life, after which an instance is replaced.
+    pub(crate) most_calls: u32,
+    pub(crate) most_ticks: u64,
 }
 
 /// Whether what a filter writes outside its exchange counts.
@@ -79,6 +91,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 struct Met {
     used: Arc<Use>,
+    limits: CallLimits,
     /// The number of the last call for it.
     last: u32,
 }
@@ -98,6 +111,11 @@ impl State {
     /// The use that the current call is for.
     pub(crate) fn current(&self) -> Option<&Arc<Use>> {
         self.uses.get(self.current).map(|met| &met.used)
+    }
+
+    /// What the current call may take.
+    pub(crate) fn limits(&self) -> Option<CallLimits> {
+        self.uses.get(self.current).map(|met| met.limits)
     }
 
     /// True when the current filter must leave no trace.
@@ -129,11 +147,15 @@ impl State {
 
     /// Adds a configuration and turns to it.
     pub(crate) fn meet(&mut self, used: &Arc<Use>, call: u32) {
-        match self.position(used.slot) {
+        match self.position(used.limits.slot) {
             Ok(at) => self.current = at,
             Err(at) => {
-                let used = Arc::clone(used);
-                self.uses.insert(at, Met { used, last: call });
+                let met = Met {
+                    used: Arc::clone(used),
+                    limits: used.limits,
+                    last: call,
+                };
+                self.uses.insert(at, met);
                 self.current = at;
             }
         }
@@ -163,6 +185,6 @@ impl State {
     }
 
     fn position(&self, slot: u32) -> Result<usize, usize> {
-        self.uses.binary_search_by_key(&slot, |met| met.used.slot)
+        self.uses.binary_search_by_key(&slot, |met| met.limits.slot)
     }
 }

@@ -4,8 +4,7 @@ use wasmtime::{Result, Store};
 use weir_filter::{Action, ConnectionAction, ConnectionEvent, Phase};
 
 use crate::export::Exports;
-use crate::instance::Limits;
-use crate::state::State;
+use crate::state::{CallLimits, State};
 
 /// Something that a guest is called for.
 pub(crate) trait Work: 'static {
@@ -20,7 +19,7 @@ pub(crate) trait Work: 'static {
         &self,
         exports: &Exports,
         store: &mut Store<State>,
-        limits: &Limits,
+        limits: &CallLimits,
     ) -> impl Future<Output = Result<Self::Answer>>;
 }
 
@@ -35,7 +34,7 @@ impl Work for Phase {
         self.as_str()
     }
 
-    async fn run(&self, exports: &Exports, store: &mut Store<State>, limits: &Limits) -> Result<Action> {
+    async fn run(&self, exports: &Exports, store: &mut Store<State>, limits: &CallLimits) -> Result<Action> {
         exports.phase(store, limits, self).await
     }
 }
@@ -51,7 +50,7 @@ impl Work for ConnectionEvent {
         &self,
         exports: &Exports,
         store: &mut Store<State>,
-        limits: &Limits,
+        limits: &CallLimits,
     ) -> Result<ConnectionAction> {
         exports.event(store, limits.slot, self).await
     }
@@ -64,7 +63,12 @@ impl Work for Timer {
         "timer"
     }
 
-    async fn run(&self, exports: &Exports, store: &mut Store<State>, limits: &Limits) -> Result<Option<u64>> {
+    async fn run(
+        &self,
+        exports: &Exports,
+        store: &mut Store<State>,
+        limits: &CallLimits,
+    ) -> Result<Option<u64>> {
         exports.timer(store, limits.slot).await
     }
 }

@@ -89,8 +89,8 @@ impl Way {
             callouts,
             cluster: granted.cluster.clone(),
             backend: granted.name.clone(),
-            timeout: used.timeout,
-            largest: used.body,
+            timeout: used.limits.timeout,
+            largest: used.limits.body,
         })
     }
 

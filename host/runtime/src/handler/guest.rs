@@ -25,11 +25,10 @@ use super::body::Answer;
 use super::upload::{Pump, Upload, bridge};
 use super::wasi::Wasi;
 use crate::budget::{Account, SLICE};
-use crate::component::error;
+use crate::component::{Callee, Leased, error};
 use crate::fault::Fault;
 use crate::instance::store;
 use crate::plugin::Code;
-use crate::pool::Lease;
 use crate::state::{State, Use};
 
 /// A guest that was asked and has not answered.
@@ -62,12 +61,12 @@ struct Seed {
 
 /// Takes the right to an instance and prepares its start.
 pub(super) fn start(
-    code: &Arc<Code>,
-    used: &Arc<Use>,
+    callee: &Arc<Callee>,
     calls_out: bool,
     request: HandlerRequest,
 ) -> Result<Starting, Fault> {
-    let lease = code.lease_new(used)?;
+    let lease = Leased::without_instance(callee)?;
+    let Callee { code, used, .. } = &**callee;
     let (sender, head) = oneshot::channel();
     let account = Account::default();
     let seed = Seed {
@@ -188,7 +187,7 @@ impl Guest {
     }
 
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<HandlerError> {
-        let timeout = self.used.timeout;
+        let timeout = self.used.limits.timeout;
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
@@ -247,7 +246,7 @@ impl Seed {
 /// The whole life of an instance. The lease ends with it, whatever becomes of the answer.
 async fn run(
     seed: Seed,
-    mut lease: Lease,
+    mut lease: Leased,
     request: Request<Upload>,
     sender: oneshot::Sender<Head>,
 ) -> Result<(), Fault> {
@@ -256,15 +255,14 @@ async fn run(
     let (mut store, proxy) = match seed.start().await {
         Ok(started) => started,
         Err(fault) => {
-            lease.failed(&used);
+            lease.failed();
             return Err(fault);
         }
     };
     let _live = used.telemetry.instance();
     used.telemetry.started_cold();
     // Each request is a start. If faults of requests delayed starts, one client could shut the handler for all.
-    lease.started(since);
-    lease.succeeded_without(&used.telemetry);
+    lease.started(since.elapsed());
     serve(&mut store, &proxy, &used, request, sender).await
 }
 
@@ -276,8 +274,8 @@ async fn serve(
     sender: oneshot::Sender<Head>,
 ) -> Result<(), Fault> {
     let state = store.data_mut();
-    state.budget.begin(used.deadline);
-    state.meter.begin(used.memory);
+    state.budget.begin(used.limits.deadline);
+    state.meter.begin(used.limits.memory);
     let failed = |error: &wasmtime::Error, state: &State| Fault::of(error, &state.meter, FailureReason::Trap);
     let (request, out) = resources(state, request, sender).map_err(|error| failed(&error, state))?;
     store.set_epoch_deadline(SLICE);

@@ -126,9 +126,11 @@ async fn fetch(
         path: head.uri.path_and_query().map_or("/", |it| it.as_str()).to_owned(),
         authority: head.uri.authority().map_or("", |it| it.as_str()).to_owned(),
         headers: head.headers,
-        body: collect(body, way.used.body).await?,
-        timeout: asked.unwrap_or(way.used.timeout).min(way.used.timeout),
-        largest_response: way.used.body,
+        body: collect(body, way.used.limits.body).await?,
+        timeout: asked
+            .unwrap_or(way.used.limits.timeout)
+            .min(way.used.limits.timeout),
+        largest_response: way.used.limits.body,
     };
     let answered = way.callouts.fetch(&way.cluster, request).await;
     let result = answered.as_ref().map_or_else(|error| error.as_str(), |_| "ok");

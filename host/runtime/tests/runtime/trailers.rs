@@ -72,7 +72,7 @@ fn a_trailers_phase_can_reply() {
 }
 
 /// The reply of `reply_anywhere` in that phase.
-fn replied(phase: &str) -> Reply {
+fn replied(phase: &str) -> Box<Reply> {
     let config = format!("at={phase} status=451 body=from-{phase}");
     let chain = closed_chain([filter(&load(&runtime(), "reply_anywhere"), &config)]);
     let mut run = chain.start(exchange(&[]));
