@@ -23,21 +23,30 @@ pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A body with the filters it still has to pass.
 pub(crate) struct Passing<B> {
-    /// Bytes at hand that go before what `inner` yields, and the first filter they have not passed.
-    held: Option<(Bytes, usize)>,
     inner: Option<B>,
+    /// Most bodies have none, and a body is moved often on its way.
+    detour: Option<Box<Detour>>,
+    direction: Direction,
+    flow: Rc<Flow>,
+}
+
+/// What a body needs that does not pass straight from its sender.
+#[derive(Default)]
+struct Detour {
+    /// Bytes at hand that go before what the sender has yet to send, and the first filter they have not passed.
+    held: Option<(Bytes, usize)>,
     steps: SmallVec<[StepIndex; 2]>,
     /// The chunk on its way through the filters, and which one has it.
     current: Option<(Chunk, usize)>,
     /// The filters have seen the end.
     ended: bool,
     trailers: Trailers,
-    direction: Direction,
-    flow: Rc<Flow>,
 }
 
 /// Where the fields after the body are.
+#[derive(Default)]
 enum Trailers {
+    #[default]
     None,
     Arrived(HeaderMap),
     /// In the exchange, for the filters.
@@ -52,30 +61,40 @@ pub(crate) enum Collected {
     TooLarge,
 }
 
+impl Detour {
+    /// Of a body that is at hand; `None` when it is empty.
+    fn holding(bytes: Bytes) -> Option<Box<Self>> {
+        (!bytes.is_empty()).then(|| {
+            Box::new(Self {
+                held: Some((bytes, 0)),
+                ..Self::default()
+            })
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        self.held.is_none()
+            && self.current.is_none()
+            && matches!(self.trailers, Trailers::None)
+            && (self.ended || self.steps.is_empty())
+    }
+}
+
 impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
     pub(crate) fn new(inner: Option<B>, direction: Direction, flow: Rc<Flow>) -> Self {
         let inner = inner.filter(|body| !body.is_end_stream());
         Self {
-            held: None,
             inner,
-            steps: SmallVec::new(),
-            current: None,
-            ended: false,
-            trailers: Trailers::None,
+            detour: None,
             direction,
             flow,
         }
     }
 
     pub(crate) fn of_bytes(bytes: Bytes, direction: Direction, flow: Rc<Flow>) -> Self {
-        let held = (!bytes.is_empty()).then_some((bytes, 0));
         Self {
-            held,
             inner: None,
-            steps: SmallVec::new(),
-            current: None,
-            ended: false,
-            trailers: Trailers::None,
+            detour: Detour::holding(bytes),
             direction,
             flow,
         }
@@ -83,27 +102,28 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
 
     /// True when no byte is left to pass.
     pub(crate) fn is_over(&self) -> bool {
-        self.held.is_none() && self.inner.is_none()
+        self.inner.is_none() && self.detour.as_ref().is_none_or(|it| it.held.is_none())
     }
 
     /// From here on every chunk also passes this filter.
     pub(crate) fn through(&mut self, step: StepIndex) {
-        self.steps.push(step);
+        self.detour.get_or_insert_default().steps.push(step);
     }
 
     /// Replaces the rest of the body by these bytes, which have passed every filter so far.
     pub(crate) fn replace(&mut self, bytes: Bytes) {
         self.inner = None;
-        self.steps.clear();
-        self.current = None;
-        self.ended = false;
-        self.held = (!bytes.is_empty()).then_some((bytes, 0));
+        let trailers = self.detour.take().map(|it| it.trailers).unwrap_or_default();
+        self.detour = Detour::holding(bytes);
+        if !matches!(trailers, Trailers::None) {
+            self.detour.get_or_insert_default().trailers = trailers;
+        }
     }
 
     /// Gives up the rest of the body; an upstream connection in the middle of one is closed.
     pub(crate) fn discard(&mut self) {
-        self.replace(Bytes::new());
-        self.trailers = Trailers::None;
+        self.inner = None;
+        self.detour = None;
     }
 
     /// Reads the whole body if it has no more than `limit` bytes.
@@ -115,7 +135,8 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
         while let Some(data) = std::future::poll_fn(|cx| self.poll_data(cx)).await {
             gathered.push(data?);
             if gathered.len() > limit {
-                self.held = Some((gathered.into_bytes(), self.steps.len()));
+                let detour = self.detour.get_or_insert_default();
+                detour.held = Some((gathered.into_bytes(), detour.steps.len()));
                 return Ok(Collected::TooLarge);
             }
         }
@@ -124,7 +145,7 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
 
     /// The next bytes, and the first filter they have not passed. `None` at the end, trailers or not.
     fn poll_unfiltered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(Bytes, usize), BodyError>>> {
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.detour.as_mut().and_then(|it| it.held.take()) {
             return Poll::Ready(Some(Ok(held)));
         }
         let Some(inner) = &mut self.inner else {
@@ -147,7 +168,7 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
                 self.inner = None;
                 if let Ok(mut trailers) = frame.into_trailers() {
                     headers::settle_trailers(&mut trailers);
-                    self.trailers = Trailers::Arrived(trailers);
+                    self.detour.get_or_insert_default().trailers = Trailers::Arrived(trailers);
                 }
                 Poll::Ready(None)
             }
@@ -157,21 +178,24 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
     /// The next bytes that have passed every filter.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
-            if self.current.is_some() {
+            if self.detour.as_ref().is_some_and(|it| it.current.is_some()) {
                 let bytes = ready!(self.poll_current(cx))?;
                 if !bytes.is_empty() {
                     return Poll::Ready(Some(Ok(bytes)));
                 }
             }
             let next = ready!(self.poll_unfiltered(cx)).transpose()?;
+            let Some(detour) = &mut self.detour else {
+                return Poll::Ready(next.map(|(bytes, _)| Ok(bytes)));
+            };
             match next {
-                Some((bytes, from)) if from >= self.steps.len() => return Poll::Ready(Some(Ok(bytes))),
-                Some((bytes, from)) => self.current = Some((Chunk { bytes, end: false }, from)),
-                None if self.ended || self.steps.is_empty() => return Poll::Ready(None),
+                Some((bytes, from)) if from >= detour.steps.len() => return Poll::Ready(Some(Ok(bytes))),
+                Some((bytes, from)) => detour.current = Some((Chunk { bytes, end: false }, from)),
+                None if detour.ended || detour.steps.is_empty() => return Poll::Ready(None),
                 None => {
-                    self.ended = true;
+                    detour.ended = true;
                     let bytes = Bytes::new();
-                    self.current = Some((Chunk { bytes, end: true }, 0));
+                    detour.current = Some((Chunk { bytes, end: true }, 0));
                 }
             }
         }
@@ -180,52 +204,55 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
     /// Takes the current chunk through the filters that it has not passed. What a filter swallows goes no further;
     /// the end reaches all.
     fn poll_current(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Interrupted>> {
-        while let Some((chunk, at)) = &mut self.current
-            && let Some(step) = self.steps.get(*at)
+        let Some(detour) = &mut self.detour else {
+            return Poll::Ready(Ok(Bytes::new()));
+        };
+        while let Some((chunk, at)) = &mut detour.current
+            && let Some(step) = detour.steps.get(*at)
             && (*at == 0 || chunk.end || !chunk.bytes.is_empty())
         {
             match ready!(self.flow.poll_chunk(self.direction, *step, chunk, cx)) {
                 Ok(bytes) => chunk.bytes = bytes,
                 Err(interrupted) => {
-                    self.current = None;
+                    detour.current = None;
                     return Poll::Ready(Err(interrupted));
                 }
             }
             *at += 1;
         }
-        Poll::Ready(Ok(self
-            .current
-            .take()
-            .map(|(chunk, _)| chunk.bytes)
-            .unwrap_or_default()))
+        let passed = detour.current.take();
+        Poll::Ready(Ok(passed.map(|(chunk, _)| chunk.bytes).unwrap_or_default()))
     }
 
     /// The trailers, once they have passed every filter that wants them.
     fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<HeaderMap, BodyError>>> {
+        let Some(detour) = &mut self.detour else {
+            return Poll::Ready(None);
+        };
         let (phase, pick): (_, fn(&mut Exchange) -> &mut HeaderMap) = match self.direction {
             Direction::Request => (Phases::REQUEST_TRAILERS, |it| &mut it.request_trailers),
             Direction::Response => (Phases::RESPONSE_TRAILERS, |it| &mut it.response_trailers),
         };
-        if let Trailers::Arrived(trailers) = &mut self.trailers {
+        if let Trailers::Arrived(trailers) = &mut detour.trailers {
             let trailers = mem::take(trailers);
             // The access log may want to see them too.
             if self.flow.skips(phase | Phases::LOG) {
-                self.trailers = Trailers::None;
+                detour.trailers = Trailers::None;
                 return Poll::Ready(Some(Ok(trailers)));
             }
             if self.flow.poll_turn(cx).is_pending() {
-                self.trailers = Trailers::Arrived(trailers);
+                detour.trailers = Trailers::Arrived(trailers);
                 return Poll::Pending;
             }
             self.flow.with(|it| *pick(it) = trailers);
-            self.trailers = Trailers::Passing;
+            detour.trailers = Trailers::Passing;
         }
-        if !matches!(self.trailers, Trailers::Passing) {
+        if !matches!(detour.trailers, Trailers::Passing) {
             return Poll::Ready(None);
         }
         let passed = ready!(self.flow.poll_trailers(self.direction, cx));
         ready!(self.flow.poll_turn(cx));
-        self.trailers = Trailers::None;
+        detour.trailers = Trailers::None;
         passed?;
         let keep = !self.flow.skips(Phases::LOG);
         let mut trailers = self.flow.with(|it| {
@@ -275,23 +302,21 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Body for Passing<B> 
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_none()
-            && self.current.is_none()
-            && matches!(self.trailers, Trailers::None)
-            && (self.ended || self.steps.is_empty())
-            && self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+            && self.detour.as_ref().is_none_or(|it| it.is_over())
     }
 
     fn size_hint(&self) -> SizeHint {
-        // Trailers want the chunked coding.
-        if !self.steps.is_empty() || !matches!(self.trailers, Trailers::None) {
-            return SizeHint::default();
-        }
-        let held = self.held.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64);
         let inner = self
             .inner
             .as_ref()
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+        let Some(detour) = &self.detour else { return inner };
+        // Trailers want the chunked coding.
+        if !detour.steps.is_empty() || !matches!(detour.trailers, Trailers::None) {
+            return SizeHint::default();
+        }
+        let held = detour.held.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64);
         let mut hint = SizeHint::new();
         hint.set_lower(held + inner.lower());
         if let Some(upper) = inner.upper() {

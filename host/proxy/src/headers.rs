@@ -20,13 +20,52 @@ pub(crate) fn admit(head: &mut request::Parts) -> Result<(), Refusal> {
     if head.method == Method::CONNECT {
         return Err((Reason::Unsupported, "CONNECT is not supported"));
     }
-    settle_host(head)?;
+    let seen = Seen::of(&head.headers);
+    settle_host(head, &seen)?;
     settle_path(head)?;
-    settle_transfer_encoding(&mut head.headers)?;
-    remove_hop_by_hop(&mut head.headers);
-    // hyper answers `100 Continue` itself when the body is first read.
-    head.headers.remove(header::EXPECT);
+    if seen.codings > 0 {
+        settle_transfer_encoding(&head.headers)?;
+    }
+    if seen.hop_by_hop {
+        remove_hop_by_hop(&mut head.headers);
+    }
+    if seen.expects {
+        // hyper answers `100 Continue` itself when the body is first read.
+        head.headers.remove(header::EXPECT);
+    }
     Ok(())
+}
+
+/// Which fields a request has that need a closer look: one walk over all costs less than a search for each.
+#[derive(Default)]
+struct Seen {
+    hosts: usize,
+    /// The last one is.
+    host_is_valid: bool,
+    codings: usize,
+    /// Some that belong to one connection.
+    hop_by_hop: bool,
+    expects: bool,
+}
+
+impl Seen {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in headers {
+            if *name == header::HOST {
+                seen.hosts += 1;
+                seen.host_is_valid = valid_host(value.as_bytes());
+            } else if *name == header::TRANSFER_ENCODING {
+                seen.codings += 1;
+                seen.hop_by_hop = true;
+            } else if *name == header::CONNECTION || HOP_BY_HOP.contains(name) {
+                seen.hop_by_hop = true;
+            } else if *name == header::EXPECT {
+                seen.expects = true;
+            }
+        }
+        seen
+    }
 }
 
 /// The request's host for matching: without port, lower-case.
@@ -57,13 +96,7 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
         remove_nominated(headers);
     }
-    for name in [
-        &KEEP_ALIVE,
-        &PROXY_CONNECTION,
-        &header::TE,
-        &header::TRANSFER_ENCODING,
-        &header::UPGRADE,
-    ] {
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
 }
@@ -118,11 +151,12 @@ fn remove_nominated(headers: &mut HeaderMap) {
 }
 
 /// Absolute-form targets overrule `host` (RFC 9112 §3.2.2); then there must be exactly one valid host.
-fn settle_host(head: &mut request::Parts) -> Result<(), Refusal> {
+fn settle_host(head: &mut request::Parts, seen: &Seen) -> Result<(), Refusal> {
     if let Some(authority) = head.uri.authority() {
         let host = authority.as_str().rsplit('@').next().unwrap_or_default();
         let host =
             HeaderValue::try_from(host).map_err(|_| (Reason::BadRequest, "malformed request target"))?;
+        let is_valid = valid_host(host.as_bytes());
         head.headers.insert(header::HOST, host);
         let path = head
             .uri
@@ -130,20 +164,22 @@ fn settle_host(head: &mut request::Parts) -> Result<(), Refusal> {
             .cloned()
             .unwrap_or_else(|| PathAndQuery::from_static("/"));
         head.uri = Uri::from(path);
+        return is_valid.then_some(()).ok_or(MALFORMED_HOST);
     }
-    let mut hosts = head.headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) if valid_host(host.as_bytes()) => Ok(()),
-        (None, None) if head.version == Version::HTTP_10 => {
+    match seen.hosts {
+        1 if seen.host_is_valid => Ok(()),
+        1 => Err(MALFORMED_HOST),
+        0 if head.version == Version::HTTP_10 => {
             // Upstream it becomes an HTTP/1.1 request, which has the field even when it is empty (§3.2).
             head.headers.insert(header::HOST, HeaderValue::from_static(""));
             Ok(())
         }
-        (None, _) => Err((Reason::BadRequest, "the Host header is missing")),
-        (Some(_), Some(_)) => Err((Reason::BadRequest, "more than one Host header")),
-        (Some(_), None) => Err((Reason::BadRequest, "the Host header is malformed")),
+        0 => Err((Reason::BadRequest, "the Host header is missing")),
+        _ => Err((Reason::BadRequest, "more than one Host header")),
     }
 }
+
+const MALFORMED_HOST: Refusal = (Reason::BadRequest, "the Host header is malformed");
 
 /// Removes dot segments (RFC 3986 §5.2.4), written out or percent-encoded: `/public/../admin` must not pass
 /// the policies of `/public` and reach `/admin`.
@@ -189,7 +225,7 @@ fn valid_host(host: &[u8]) -> bool {
 
 /// hyper decodes any coding list that ends in `chunked` as chunked; what stands before it would reach the
 /// upstream undecoded and unannounced.
-fn settle_transfer_encoding(headers: &mut HeaderMap) -> Result<(), Refusal> {
+fn settle_transfer_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
@@ -208,6 +244,15 @@ pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Fields that belong to one connection, beside `connection` itself and what it names.
+static HOP_BY_HOP: [HeaderName; 5] = [
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 #[cfg(test)]
 mod tests {

@@ -85,14 +85,15 @@ impl Sending {
         body: &mut Option<Passing<Incoming>>,
     ) {
         let out = self.begin(&head.method, head.path_and_query());
+        let mut is_forwarded = false;
         for (name, value) in &head.headers {
-            let ours =
-                *name == header::CONTENT_LENGTH || *name == X_FORWARDED_FOR || *name == X_FORWARDED_PROTO;
-            if !ours {
+            if *name == X_FORWARDED_FOR {
+                is_forwarded = true;
+            } else if *name != header::CONTENT_LENGTH && *name != X_FORWARDED_PROTO {
                 field(out, name.as_str().as_bytes(), value.as_bytes());
             }
         }
-        forwarded(out, &head.headers, client);
+        forwarded(out, is_forwarded.then_some(&head.headers), client);
         self.end_head(Framing::of(&head.method, body.as_ref()));
         self.body = body
             .take_if(|body| !body.is_end_stream())
@@ -249,10 +250,10 @@ impl Framing {
     }
 }
 
-/// Adds the client to `x-forwarded-for`, and says how it reached us.
-fn forwarded(out: &mut Vec<u8>, headers: &HeaderMap, client: &HeaderValue) {
+/// Adds the client to `x-forwarded-for`, after what `before` says there, and says how it reached us.
+fn forwarded(out: &mut Vec<u8>, before: Option<&HeaderMap>, client: &HeaderValue) {
     out.extend_from_slice(b"x-forwarded-for: ");
-    for before in headers.get_all(X_FORWARDED_FOR) {
+    for before in before.iter().flat_map(|it| it.get_all(X_FORWARDED_FOR)) {
         out.extend_from_slice(before.as_bytes());
         out.extend_from_slice(b", ");
     }
