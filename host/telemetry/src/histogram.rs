@@ -67,7 +67,9 @@ impl Buckets {
             cells.update(bounds.len(), |it| it.wrapping_add(1));
             return;
         }
-        let bucket = bounds.partition_point(|bound| *bound < value);
+        // Most values fall into one of the first: a walk is quicker than a search.
+        let bucket = bounds.iter().position(|bound| value <= *bound);
+        let bucket = bucket.unwrap_or(bounds.len());
         cells.update(bucket, |it| it.wrapping_add(1));
         cells.update(bounds.len() + 1, |bits| (f64::from_bits(bits) + value).to_bits());
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::counter::{Counter, CounterFamily, Sum};
 use crate::gauge::{Gauge, GaugeFamily, Level, LevelFamily, Probe, ProbeFamily};
-use crate::histogram::{Histogram, HistogramFamily};
+use crate::histogram::{Buckets, HistogramFamily};
 use crate::named::Named;
 use crate::registry::{Conflict, Registry};
 use crate::word::Words;
@@ -23,8 +23,7 @@ pub struct PluginFamilies(Arc<Families>);
 #[derive(Debug)]
 struct Families {
     plugins: Named<Inner>,
-    calls: CounterFamily<2>,
-    call_seconds: HistogramFamily<1>,
+    call_seconds: HistogramFamily<2>,
     faults: CounterFamily<2>,
     filter_faults: CounterFamily<3>,
     cold_starts: CounterFamily<1>,
@@ -47,8 +46,7 @@ struct Inner {
     plugin: Box<str>,
     families: PluginFamilies,
     filters: Named<Faults>,
-    calls: Words<Sum>,
-    call_seconds: Histogram,
+    call_seconds: Words<Buckets>,
     faults: Words<Sum>,
     cold_starts: Counter,
     recycles: Words<Sum>,
@@ -102,15 +100,10 @@ impl PluginFamilies {
     pub fn new(registry: &Registry) -> Result<Self, Conflict> {
         Ok(Self(Arc::new(Families {
             plugins: Named::default(),
-            calls: registry.counter(
-                "weir_plugin_calls_total",
-                "Calls of a plugin's phases.",
-                ["plugin", "phase"],
-            )?,
             call_seconds: registry.histogram(
                 "weir_plugin_call_duration_seconds",
                 "Time of a call by the clock, host functions included.",
-                ["plugin"],
+                ["plugin", "phase"],
                 &CALL_SECONDS,
             )?,
             faults: registry.counter(
@@ -175,8 +168,8 @@ impl PluginFamilies {
 impl PluginTelemetry {
     /// A call of `phase` ended, well or not.
     pub fn called(&self, phase: &'static str, took: Duration) {
-        self.0.calls.with(phase, Counter::inc);
-        self.0.call_seconds.observe(took.as_secs_f64());
+        let took = took.as_secs_f64();
+        self.0.call_seconds.with(phase, |it| it.observe(took));
     }
 
     /// The plugin failed outside of any filter, such as at its load.
@@ -276,12 +269,12 @@ impl Inner {
             let (family, plugin) = (family.clone(), Box::<str>::from(plugin));
             Words::new(move |word| family.with([&plugin, word]))
         };
+        let (call_seconds, of) = (all.call_seconds.clone(), Box::<str>::from(plugin));
         Self {
             plugin: plugin.into(),
             families: families.clone(),
             filters: Named::default(),
-            calls: words(&all.calls),
-            call_seconds: all.call_seconds.with([plugin]),
+            call_seconds: Words::new(move |phase| call_seconds.with([&of, phase])),
             faults: words(&all.faults),
             cold_starts: all.cold_starts.with([plugin]),
             recycles: words(&all.recycles),
