@@ -23,10 +23,14 @@ pub(super) trait Message: 'static {
     fn fields_mut(exchange: &mut ExchangeState) -> &mut HeaderMap;
 
     /// The value that a name which is no field stands for, such as `:path`.
-    fn pseudo<'a>(exchange: &'a ExchangeState, name: &str) -> Option<Cow<'a, str>>;
+    fn pseudo<'a>(_exchange: &'a ExchangeState, _name: &str) -> Option<Cow<'a, str>> {
+        None
+    }
 
     /// Sets what such a name stands for; false when it cannot be set, or not to this value.
-    fn set_pseudo(exchange: &mut ExchangeState, name: &str, value: &str) -> bool;
+    fn set_pseudo(_exchange: &mut ExchangeState, _name: &str, _value: &str) -> bool {
+        false
+    }
 
     /// The name that stands for this field, when the field is kept under rules of its own.
     fn alias(_name: &HeaderName) -> Option<&'static str> {

@@ -1,7 +1,5 @@
 //! Interfaces `request-trailers` and `response-trailers`: the fields after a body.
 
-use std::borrow::Cow;
-
 use http::header::HeaderMap;
 use weir_filter::ExchangeState;
 
@@ -21,14 +19,6 @@ impl Message for RequestTrailers {
     fn fields_mut(exchange: &mut ExchangeState) -> &mut HeaderMap {
         &mut exchange.request_trailers
     }
-
-    fn pseudo<'a>(_: &'a ExchangeState, _: &str) -> Option<Cow<'a, str>> {
-        None
-    }
-
-    fn set_pseudo(_: &mut ExchangeState, _: &str, _: &str) -> bool {
-        false
-    }
 }
 
 impl Message for ResponseTrailers {
@@ -38,13 +28,5 @@ impl Message for ResponseTrailers {
 
     fn fields_mut(exchange: &mut ExchangeState) -> &mut HeaderMap {
         &mut exchange.response_trailers
-    }
-
-    fn pseudo<'a>(_: &'a ExchangeState, _: &str) -> Option<Cow<'a, str>> {
-        None
-    }
-
-    fn set_pseudo(_: &mut ExchangeState, _: &str, _: &str) -> bool {
-        false
     }
 }
