@@ -108,24 +108,27 @@ impl<A: 'static> ComponentCall<A> {
     }
 }
 
-async fn drive<W: Work>(
+/// Not an `async fn`: that would keep each argument twice.
+fn drive<W: Work>(
     mut visit: Visit,
     unready: Option<Box<Unready>>,
     slot: u32,
     work: W,
-) -> Driven<W::Answer> {
-    if let Some(unready) = unready
+) -> impl Future<Output = Driven<W::Answer>> {
+    async move {
         // Boxed: it is rare, and larger than everything else here.
-        && let Err(fault) = Box::pin(visit.ready(&unready)).await
-    {
-        return visit.end(Err(fault));
+        if let Some(unready) = unready
+            && let Err(fault) = Box::pin(visit.ready(&unready)).await
+        {
+            return visit.end(Err(fault));
+        }
+        let Some(instance) = visit.enter(slot) else {
+            return visit.end(Err(no_instance()));
+        };
+        let result = instance.call(&work).await;
+        visit.leave();
+        visit.end(result)
     }
-    let Some(instance) = visit.enter(slot) else {
-        return visit.end(Err(no_instance()));
-    };
-    let result = instance.call(&work).await;
-    visit.leave();
-    visit.end(result)
 }
 
 thread_local! {

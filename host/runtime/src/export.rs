@@ -10,7 +10,7 @@ use weir_filter::{
 use crate::bindings::{
     AccessLog, AccessLogPre, BackgroundTask, BackgroundTaskPre, L4, L4Pre, Policy, PolicyPre, types,
 };
-use crate::state::{CallLimits, State};
+use crate::state::{Scope, State};
 
 /// The worlds of `weir:policy`: what a component is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,10 +202,10 @@ impl Exports {
     pub(crate) async fn phase(
         &self,
         store: &mut Store<State>,
-        limits: &CallLimits,
+        scope: Scope,
         phase: &Phase,
     ) -> Result<Action> {
-        let slot = limits.slot;
+        let slot = scope.slot;
         let policy = match (self, phase) {
             (Self::Policy(it), _) => it.weir_policy_filter(),
             (Self::AccessLog(it), Phase::Log) => {
@@ -220,11 +220,11 @@ impl Exports {
         match phase {
             Phase::RequestHead => {
                 let action = policy.call_on_request_head(store, slot).await?;
-                Ok(head_action(action, limits.body))
+                Ok(head_action(action, scope.largest_body))
             }
             Phase::ResponseHead => {
                 let action = policy.call_on_response_head(store, slot).await?;
-                Ok(head_action(action, limits.body))
+                Ok(head_action(action, scope.largest_body))
             }
             Phase::RequestBody(chunk) => {
                 let action = policy.call_on_request_body(store, slot, &chunk.bytes, chunk.end);

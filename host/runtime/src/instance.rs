@@ -124,13 +124,10 @@ impl Instance {
     /// Small on purpose, since it is the whole cost of the host around a call.
     pub(crate) async fn call<W: Work>(&mut self, work: &W) -> Result<W::Answer, Fault> {
         self.store.set_epoch_deadline(SLICE);
-        let state = self.store.data_mut();
-        let Some(limits) = state.limits() else {
+        let Some(scope) = self.store.data_mut().begin() else {
             return Err(unconfigured());
         };
-        state.budget.begin(limits.deadline);
-        state.meter.begin(limits.memory);
-        let answer = work.run(&self.exports, &mut self.store, &limits).await;
+        let answer = work.run(&self.exports, &mut self.store, scope).await;
         answer.map_err(|error| Fault::of(&error, &self.store.data().meter, FailureReason::Trap))
     }
 

@@ -65,6 +65,13 @@ pub(crate) struct CallLimits {
     pub(crate) most_ticks: u64,
 }
 
+/// What a guest is called with, and what its answer is held to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    pub(crate) slot: u32,
+    pub(crate) largest_body: u64,
+}
+
 /// Whether what a filter writes outside its exchange counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -114,8 +121,19 @@ impl State {
     }
 
     /// What the current call may take.
-    pub(crate) fn limits(&self) -> Option<CallLimits> {
-        self.uses.get(self.current).map(|met| met.limits)
+    pub(crate) fn limits(&self) -> Option<&CallLimits> {
+        self.uses.get(self.current).map(|met| &met.limits)
+    }
+
+    /// Opens the accounts of a call; `None` when there is no configuration to call for.
+    pub(crate) fn begin(&mut self) -> Option<Scope> {
+        let limits = &self.uses.get(self.current)?.limits;
+        self.budget.begin(limits.deadline);
+        self.meter.begin(limits.memory);
+        Some(Scope {
+            slot: limits.slot,
+            largest_body: limits.body,
+        })
     }
 
     /// True when the current filter must leave no trace.

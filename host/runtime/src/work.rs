@@ -4,7 +4,7 @@ use wasmtime::{Result, Store};
 use weir_filter::{Action, ConnectionAction, ConnectionEvent, Phase};
 
 use crate::export::Exports;
-use crate::state::{CallLimits, State};
+use crate::state::{Scope, State};
 
 /// Something that a guest is called for.
 pub(crate) trait Work: 'static {
@@ -19,7 +19,7 @@ pub(crate) trait Work: 'static {
         &self,
         exports: &Exports,
         store: &mut Store<State>,
-        limits: &CallLimits,
+        scope: Scope,
     ) -> impl Future<Output = Result<Self::Answer>>;
 }
 
@@ -34,8 +34,8 @@ impl Work for Phase {
         self.as_str()
     }
 
-    async fn run(&self, exports: &Exports, store: &mut Store<State>, limits: &CallLimits) -> Result<Action> {
-        exports.phase(store, limits, self).await
+    async fn run(&self, exports: &Exports, store: &mut Store<State>, scope: Scope) -> Result<Action> {
+        exports.phase(store, scope, self).await
     }
 }
 
@@ -50,9 +50,9 @@ impl Work for ConnectionEvent {
         &self,
         exports: &Exports,
         store: &mut Store<State>,
-        limits: &CallLimits,
+        scope: Scope,
     ) -> Result<ConnectionAction> {
-        exports.event(store, limits.slot, self).await
+        exports.event(store, scope.slot, self).await
     }
 }
 
@@ -63,12 +63,7 @@ impl Work for Timer {
         "timer"
     }
 
-    async fn run(
-        &self,
-        exports: &Exports,
-        store: &mut Store<State>,
-        limits: &CallLimits,
-    ) -> Result<Option<u64>> {
-        exports.timer(store, limits.slot).await
+    async fn run(&self, exports: &Exports, store: &mut Store<State>, scope: Scope) -> Result<Option<u64>> {
+        exports.timer(store, scope.slot).await
     }
 }
