@@ -48,7 +48,7 @@ async fn serve(options: &Run) -> anyhow::Result<ExitCode> {
     let registry = Registry::new();
     let page = registry.clone();
     let metrics: admin::Metrics = Arc::new(move || page.render());
-    let admin = tokio::spawn(admin::serve_with_metrics(admin_socket, shown, Some(metrics)));
+    let admin = tokio::spawn(admin::serve(admin_socket, shown, Some(metrics)));
 
     let mut watch = Watch::new();
     watch.follow(options.manifests.paths.clone()).await;

@@ -57,18 +57,9 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Answers until it is dropped, and its connections with it. Has no metrics.
-pub async fn serve(listener: TcpListener, view: watch::Receiver<View>) {
-    serve_with_metrics(listener, view, None).await;
-}
-
 /// Answers until it is dropped, and its connections with it. `metrics` writes the page of OpenMetrics; without it
 /// there is none.
-pub async fn serve_with_metrics(
-    listener: TcpListener,
-    view: watch::Receiver<View>,
-    metrics: Option<Metrics>,
-) {
+pub async fn serve(listener: TcpListener, view: watch::Receiver<View>, metrics: Option<Metrics>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
@@ -199,7 +190,7 @@ mod tests {
             let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
             let address = listener.local_addr().unwrap();
             let (_view, shown) = watch::channel(View::default());
-            let server = tokio::spawn(serve_with_metrics(listener, shown, metrics));
+            let server = tokio::spawn(serve(listener, shown, metrics));
             for page in expected {
                 assert_eq!(
                     fetch(address, "/metrics").await.ok().as_deref(),

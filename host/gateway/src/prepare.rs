@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use weir_artifact::Digest;
 use weir_filter::{Configured, FailureReason};
 use weir_model::{
     BackendTarget, ChainFilter, FilterIndex, Plugin, PluginIndex, PluginSource, Rollout, Snapshot,
@@ -23,12 +23,10 @@ use crate::{Failure, Subject};
 /// The components embedded in the gateway, by name.
 pub type Builtins = HashMap<&'static str, &'static [u8]>;
 
-type ContentDigest = [u8; 32];
-
 /// What is loaded, keyed by what it was loaded from: an unchanged part is used again, instances and all.
 #[derive(Default)]
 pub(crate) struct Prepared {
-    plugins: HashMap<(Plugin, ContentDigest), Arc<LoadedPlugin>>,
+    plugins: HashMap<(Plugin, Digest), Arc<LoadedPlugin>>,
     /// By the filter's name.
     generations: HashMap<String, Generation>,
     /// The filters of the snapshot, in its order.
@@ -44,8 +42,8 @@ pub(crate) struct Prepared {
 struct Generation {
     made_of: MadeOf,
     made: Configured,
-    /// It only fails: there never was a good one.
-    is_broken: bool,
+    /// Why it only fails, when there never was a good one.
+    broken: Option<(FailureReason, String)>,
     /// A newer one that runs beside it.
     shadow: Option<(MadeOf, Arc<ShadowFilter>)>,
 }
@@ -54,7 +52,7 @@ struct Generation {
 pub(crate) type Begin = Vec<(MadeOf, Background)>;
 
 /// What a generation is made of: it lives as long as this stays the same.
-pub(crate) type MadeOf = (ChainFilter, Plugin, ContentDigest);
+pub(crate) type MadeOf = (ChainFilter, Plugin, Option<Digest>);
 
 /// Where a snapshot's parts come from.
 pub(crate) struct Supply<'a> {
@@ -172,11 +170,12 @@ pub(crate) fn prepare(snapshot: &Snapshot, supply: &Supply<'_>, previous: &Prepa
         let (Some(plugin), Some(loaded)) = (snapshot.plugins.get(index), loaded.get(index)) else {
             continue;
         };
-        let before = previous.generations.get(&filter.name).filter(|it| !it.is_broken);
+        let before = previous.generations.get(&filter.name);
+        let good = before.filter(|it| it.broken.is_none());
         let made = match loaded {
             Ok((digest, ready)) => {
-                let wanted = (filter.clone(), plugin.clone(), *digest);
-                generation(wanted, role, ready, before, &mut begin)
+                let wanted = (filter.clone(), plugin.clone(), Some(*digest));
+                generation(wanted, role, ready, good, &mut begin)
             }
             // The plugin's own failure says it.
             Err((reason, message)) => Err(Failure {
@@ -187,26 +186,24 @@ pub(crate) fn prepare(snapshot: &Snapshot, supply: &Supply<'_>, previous: &Prepa
             }),
         };
         let made = made.unwrap_or_else(|failure| {
-            let (reason, message) = (failure.reason, failure.message.clone());
+            let why = (failure.reason, failure.message.clone());
             if loaded.is_ok() {
                 prepared.failures.push(failure);
             }
-            before.cloned().unwrap_or_else(|| Generation {
-                made_of: (filter.clone(), plugin.clone(), ContentDigest::default()),
-                made: broken(filter, plugin, role, (reason, message), supply.runtime),
-                is_broken: true,
-                shadow: None,
-            })
+            let stays = good.or_else(|| before.filter(|it| it.is_broken_by(filter, plugin, &why)));
+            stays
+                .cloned()
+                .unwrap_or_else(|| Generation::broken(filter, plugin, role, why, supply.runtime))
         });
         prepared.in_order.push(made.running());
         prepared.generations.insert(filter.name.clone(), made);
     }
-    refuse_misplaced(snapshot, &mut prepared, supply.runtime);
+    refuse_misplaced(snapshot, &mut prepared, previous, supply.runtime);
     (prepared, begin)
 }
 
 /// A filter on connections that stands in a route's chain would be left out there without a word.
-fn refuse_misplaced(snapshot: &Snapshot, prepared: &mut Prepared, runtime: &Runtime) {
+fn refuse_misplaced(snapshot: &Snapshot, prepared: &mut Prepared, previous: &Prepared, runtime: &Runtime) {
     for misplaced in weir_proxy::misplaced(snapshot, &prepared.in_order) {
         let FilterIndex(at) = misplaced.filter;
         let (Some(filter), Some(place)) = (snapshot.filters.get(at), prepared.in_order.get_mut(at)) else {
@@ -217,8 +214,12 @@ fn refuse_misplaced(snapshot: &Snapshot, prepared: &mut Prepared, runtime: &Runt
             continue;
         };
         let message = misplaced.to_string();
-        let failure = (FailureReason::Load, message.clone());
-        *place = broken(filter, plugin, Role::Filter, failure, runtime);
+        let why = (FailureReason::Load, message.clone());
+        let before = previous.generations.get(&filter.name);
+        let stays = before.filter(|it| it.is_broken_by(filter, plugin, &why)).cloned();
+        let refused = stays.unwrap_or_else(|| Generation::broken(filter, plugin, Role::Filter, why, runtime));
+        *place = refused.running();
+        prepared.generations.insert(filter.name.clone(), refused);
         prepared.failures.push(Failure {
             subject: subject(filter, plugin),
             reason: FailureReason::Load,
@@ -229,6 +230,34 @@ fn refuse_misplaced(snapshot: &Snapshot, prepared: &mut Prepared, runtime: &Runt
 }
 
 impl Generation {
+    /// What stands where a filter or handler cannot be made.
+    fn broken(
+        filter: &ChainFilter,
+        plugin: &Plugin,
+        role: Role,
+        why: (FailureReason, String),
+        runtime: &Runtime,
+    ) -> Self {
+        let telemetry = runtime.telemetry(&plugin.name).filter(&filter.name);
+        let (reason, message) = why.clone();
+        let broken = Arc::new(Broken::new(filter.name.clone(), reason, message, telemetry));
+        Self {
+            made_of: (filter.clone(), plugin.clone(), None),
+            made: match role {
+                Role::Filter => Configured::Filter(broken),
+                Role::Handler => Configured::Handler(broken),
+            },
+            broken: Some(why),
+            shadow: None,
+        }
+    }
+
+    /// True when the same filter could not be made before either, for the same reason.
+    fn is_broken_by(&self, filter: &ChainFilter, plugin: &Plugin, why: &(FailureReason, String)) -> bool {
+        let (made_of, made_from, _) = &self.made_of;
+        self.broken.as_ref() == Some(why) && made_of == filter && made_from == plugin
+    }
+
     /// What stands in the chain.
     fn running(&self) -> Configured {
         match &self.shadow {
@@ -287,7 +316,7 @@ fn generation(
     Ok(Generation {
         made,
         made_of: wanted,
-        is_broken: false,
+        broken: None,
         shadow: None,
     })
 }
@@ -320,22 +349,6 @@ fn is_same(one: &Configured, other: &Configured) -> bool {
     }
 }
 
-/// What stands where a filter or handler cannot be made.
-fn broken(
-    filter: &ChainFilter,
-    plugin: &Plugin,
-    role: Role,
-    (reason, message): (FailureReason, String),
-    runtime: &Runtime,
-) -> Configured {
-    let telemetry = runtime.telemetry(&plugin.name).filter(&filter.name);
-    let broken = Arc::new(Broken::new(filter.name.clone(), reason, message, telemetry));
-    match role {
-        Role::Filter => Configured::Filter(broken),
-        Role::Handler => Configured::Handler(broken),
-    }
-}
-
 fn subject(filter: &ChainFilter, plugin: &Plugin) -> Subject {
     Subject::Filter {
         name: filter.name.clone(),
@@ -348,16 +361,15 @@ fn load(
     plugin: &Plugin,
     supply: &Supply<'_>,
     previous: &Prepared,
-) -> Result<(ContentDigest, Arc<LoadedPlugin>), Failure> {
+) -> Result<(Digest, Arc<LoadedPlugin>), Failure> {
     let failed = |reason, message, is_pending| Failure {
         subject: Subject::Plugin(plugin.name.clone()),
         reason,
         message,
         is_pending,
     };
-    let bytes =
+    let (bytes, digest) =
         bytes(plugin, supply).map_err(|(reason, message, is_pending)| failed(reason, message, is_pending))?;
-    let digest: ContentDigest = Sha256::digest(&bytes).into();
     if let Some(known) = previous.plugins.get(&(plugin.clone(), digest)) {
         return Ok((digest, Arc::clone(known)));
     }
@@ -369,11 +381,11 @@ fn load(
     Ok((digest, loaded))
 }
 
-/// The bytes of a plugin, or why they are not there and whether they may still come.
-fn bytes(plugin: &Plugin, supply: &Supply<'_>) -> Result<Bytes, (FailureReason, String, bool)> {
+/// The bytes of a plugin and their digest, or why they are not there and whether they may still come.
+fn bytes(plugin: &Plugin, supply: &Supply<'_>) -> Result<(Bytes, Digest), (FailureReason, String, bool)> {
     match &plugin.source {
         PluginSource::Builtin(name) => match supply.builtins.get(name.as_str()) {
-            Some(bytes) => Ok(Bytes::from_static(bytes)),
+            Some(bytes) => Ok((Bytes::from_static(bytes), Digest::of(bytes))),
             None => Err((
                 FailureReason::Missing,
                 format!(
@@ -392,11 +404,11 @@ fn bytes(plugin: &Plugin, supply: &Supply<'_>) -> Result<Bytes, (FailureReason, 
                 return Err(wrong(format!("{} is no file", path.display())));
             };
             let read = tokio::runtime::Handle::current().block_on(supply.arrived.fetcher.fetch(&request));
-            read.map(|it| it.bytes)
+            read.map(|it| (it.bytes, it.digest))
                 .map_err(|error| problem(reason(&error), error.to_string()))
         }
         PluginSource::Http(_) | PluginSource::Oci(_) => match supply.arrived.remote(plugin) {
-            Ok(artifact) => Ok(artifact.bytes),
+            Ok(artifact) => Ok((artifact.bytes, artifact.digest)),
             Err(error) => Err((error.reason, error.to_string(), error.is_pending)),
         },
     }
