@@ -1,6 +1,5 @@
 //! Runs other programs; a failure names the command line and what to look at.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -45,8 +44,19 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// The cargo that runs this command, or the one on `PATH`.
-pub(crate) fn cargo_program() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+///
+/// It is not told which package this program is of: build scripts look at that, and would run again, with everything
+/// that depends on them, whenever somebody builds by hand in between.
+pub(crate) fn cargo() -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 /// A command as one would type it.

@@ -63,7 +63,7 @@ fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn build(folder: &Path, targets: &[String]) -> anyhow::Result<()> {
-    let mut cargo = Command::new(command::cargo_program());
+    let mut cargo = command::cargo();
     // Of its own: cargo does not know which crates have coverage.
     cargo.current_dir(folder).args(["build", "--target-dir", TARGET]);
     for name in targets {

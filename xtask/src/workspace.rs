@@ -48,7 +48,7 @@ impl Workspace {
     pub(crate) fn load() -> anyhow::Result<Self> {
         let manifest = root().join("Cargo.toml");
         let json = command::output(
-            Command::new(command::cargo_program())
+            command::cargo()
                 .args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"])
                 .arg(manifest),
         )?;
@@ -57,7 +57,7 @@ impl Workspace {
 
     /// A cargo command that runs in the root of the repository.
     pub(crate) fn cargo(&self) -> Command {
-        let mut cargo = Command::new(command::cargo_program());
+        let mut cargo = command::cargo();
         cargo.current_dir(&self.root);
         cargo
     }
