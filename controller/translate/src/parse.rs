@@ -15,7 +15,6 @@ use weir_crds::{Kind, Object, Scope};
 
 pub use diagnostic::{Diagnostic, Severity};
 
-use schema::Schemas;
 use yaml::Node;
 
 /// The text of one manifest file.
@@ -66,7 +65,6 @@ impl Parsed {
 /// Reads manifest files.
 pub fn parse(files: &[SourceFile]) -> Parsed {
     let mut parser = Parser {
-        schemas: Schemas::default(),
         seen: BTreeMap::new(),
         parsed: Parsed::default(),
     };
@@ -88,7 +86,6 @@ const LEFT_OUT: [&str; 7] = [
 ];
 
 struct Parser {
-    schemas: Schemas,
     /// Where each object was first defined.
     seen: BTreeMap<(Kind, String), String>,
     parsed: Parsed,
@@ -167,7 +164,7 @@ impl Parser {
         };
         let mut value = node.to_json();
         drop_nulls(&mut value);
-        let defects = self.schemas.check(kind, &value);
+        let defects = schema::check(kind, &value);
         if !defects.is_empty() {
             self.defects(file, node, &name, defects);
             return;

@@ -1,6 +1,7 @@
 //! Values against the strict schema of their kind, in words that name the field and the fix.
 
 use std::collections::BTreeMap;
+use std::sync::{LazyLock, OnceLock};
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
@@ -10,29 +11,29 @@ use weir_crds::Kind;
 /// The longest message of the schema library that is passed on as it is.
 const MAX_MESSAGE: usize = 200;
 
-/// The schemas used so far.
-#[derive(Default)]
-pub(super) struct Schemas(BTreeMap<Kind, Option<(Value, Validator)>>);
+/// The schema of a kind, and what checks it; `None` for one that cannot be built. The schemas are our own and a test
+/// builds them all; without one, reading still refuses what does not fit, one defect at a time.
+type Schema = OnceLock<Option<(Value, Validator)>>;
 
-impl Schemas {
-    /// Every defect, as field and message.
-    pub(super) fn check(&mut self, kind: Kind, value: &Value) -> Vec<(String, String)> {
-        let entry = self.0.entry(kind).or_insert_with(|| {
-            let schema = kind.schema();
-            // The schemas are our own and a test builds them all; without one, reading still refuses what
-            // does not fit, one defect at a time.
-            jsonschema::validator_for(&schema)
-                .ok()
-                .map(|validator| (schema, validator))
-        });
-        let Some((schema, validator)) = entry else {
-            return Vec::new();
-        };
-        validator
-            .iter_errors(value)
-            .flat_map(|error| describe(schema, &error))
-            .collect()
-    }
+/// Built when first needed and kept: building one takes longer than checking a whole configuration by it.
+static SCHEMAS: LazyLock<BTreeMap<Kind, Schema>> =
+    LazyLock::new(|| Kind::ALL.iter().map(|kind| (*kind, Schema::new())).collect());
+
+/// Every defect, as field and message.
+pub(super) fn check(kind: Kind, value: &Value) -> Vec<(String, String)> {
+    let build = || {
+        let schema = kind.schema();
+        let validator = jsonschema::validator_for(&schema).ok()?;
+        Some((schema, validator))
+    };
+    let known = SCHEMAS.get(&kind).and_then(|it| it.get_or_init(build).as_ref());
+    let Some((schema, validator)) = known else {
+        return Vec::new();
+    };
+    validator
+        .iter_errors(value)
+        .flat_map(|error| describe(schema, &error))
+        .collect()
 }
 
 fn describe(schema: &Value, error: &ValidationError<'_>) -> Vec<(String, String)> {
