@@ -27,10 +27,22 @@ pub(crate) fn run(options: &Run, log: LogFormat) -> anyhow::Result<ExitCode> {
     // The workers have threads and runtimes of their own; this one applies configuration.
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        .on_thread_start(yield_to_workers)
         .enable_all()
         .build()?;
     control.block_on(serve(options))
 }
+
+/// Compiling a plugin takes seconds of a core; who serves traffic goes first. The thread that starts workers does not
+/// come here, since they would have the same priority and keep it.
+fn yield_to_workers() {
+    if let Err(error) = rustix::process::nice(CONTROL_NICENESS) {
+        tracing::debug!(%error, "plugins are prepared at the priority of workers");
+    }
+}
+
+/// By how much the threads yield that prepare plugins and answer on the admin endpoint.
+const CONTROL_NICENESS: i32 = 10;
 
 /// How often the status shows how plugins fare.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);

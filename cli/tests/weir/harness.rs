@@ -128,6 +128,18 @@ impl Weir {
         panic!("weir does not accept: {}", this.stderr());
     }
 
+    /// The niceness of each thread whose name begins like this.
+    pub(crate) fn niceness(&self, thread: &str) -> Vec<i32> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let stat = threads.filter_map(|it| fs::read_to_string(it.unwrap().path().join("stat")).ok());
+        stat.filter_map(|stat| {
+            let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+            let niceness = rest.split_whitespace().nth(16)?.parse().unwrap();
+            name.starts_with(thread).then_some(niceness)
+        })
+        .collect()
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
     }

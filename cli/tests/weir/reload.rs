@@ -84,6 +84,27 @@ fn a_changed_manifest_takes_effect_without_a_failed_request() {
 }
 
 #[test]
+fn who_serves_traffic_goes_before_who_prepares_plugins() {
+    let origin = Origin::echo("a");
+    let port = free_port();
+    let weir = Weir::start(
+        &Folder::new(&(gateway(port) + &route("p", "/", origin.address))),
+        port,
+    );
+    let workers = weir.niceness("worker-");
+    let [usual, same] = workers[..] else {
+        panic!("{workers:?}")
+    };
+    assert_eq!((usual, weir.niceness("weir-epoch")), (same, vec![usual]));
+    let control = weir.niceness("tokio-rt");
+    assert!(!control.is_empty());
+    assert!(
+        control.iter().all(|it| *it == (usual + 10).min(19)),
+        "{control:?} beside {usual}"
+    );
+}
+
+#[test]
 fn an_overwritten_plugin_takes_effect_and_a_broken_one_does_not() {
     let origin = Origin::echo("a");
     let port = free_port();
