@@ -100,8 +100,8 @@ impl<B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin> Passing<B> {
         }
     }
 
-    /// True when no byte is left to pass.
-    pub(crate) fn is_over(&self) -> bool {
+    /// True when no byte is left to pass; trailers may be.
+    pub(crate) fn has_no_bytes(&self) -> bool {
         self.inner.is_none() && self.detour.as_ref().is_none_or(|it| it.held.is_none())
     }
 

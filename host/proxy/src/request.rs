@@ -298,7 +298,7 @@ where
     let (limit, oversize) = match plan {
         BodyPlan::Whole { limit, oversize } => (limit, oversize),
         // There is no body: the filter sees its end at once, and the message stays one without a body.
-        BodyPlan::Chunks if body.is_over() => (0, Oversize::Skip),
+        BodyPlan::Chunks if body.has_no_bytes() => (0, Oversize::Skip),
         BodyPlan::Chunks => {
             body.through(step);
             return Ok(());

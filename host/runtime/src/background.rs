@@ -11,14 +11,13 @@ use weir_model::Isolation;
 use crate::component::{Callee, Calling, Leased};
 use crate::export::Part;
 use crate::plugin::Code;
-use crate::pool::Pool;
 use crate::state::Use;
 use crate::work::Timer;
 
 /// The background work of one filter: an instance of its own, which shares store, metrics, log limit and backends with
 /// the filter and its limits.
 ///
-/// It may be made on one thread and used on another; each call runs on the thread that polls it, and does not leave it.
+/// It may be made on one thread and used on another, on which it then stays: each call runs on the thread that polls it.
 pub struct Background {
     callee: Arc<Callee>,
     kept: Option<Leased>,
@@ -26,13 +25,14 @@ pub struct Background {
 
 impl Background {
     pub(crate) fn new(code: Arc<Code>, used: Arc<Use>) -> Self {
+        let pool = code.pool().sibling();
         let callee = Callee {
             keeps: used.isolation == Isolation::Warm,
             code,
             used,
             part: Part::Background,
             // Other filters' work has none of its state.
-            own_pool: Some(Pool::default()),
+            own_pool: Some(pool),
         };
         Self {
             callee: Arc::new(callee),

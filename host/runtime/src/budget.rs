@@ -45,8 +45,11 @@ impl Account {
 
     /// The guest waits: what it used since it ran on is counted at its next tick.
     pub(crate) fn pause(&self) {
-        let used = thread_cpu().saturating_sub(self.0.resumed.load(Ordering::Relaxed));
-        self.0.aside.fetch_add(used, Ordering::Relaxed);
+        // A guest that waits in its first slice has used less than a tick: that much is free.
+        if let resumed @ 1.. = self.0.resumed.load(Ordering::Relaxed) {
+            let used = thread_cpu().saturating_sub(resumed);
+            self.0.aside.fetch_add(used, Ordering::Relaxed);
+        }
     }
 
     /// Begins anew: what was used so far no longer counts.
@@ -179,6 +182,20 @@ mod tests {
             matches!(budget.tick(), UpdateDeadline::YieldCustom(..))
         });
         assert!(used.count() < 10_000_000, "it used a millisecond in all");
+    }
+
+    #[test]
+    fn what_the_thread_did_before_the_call_is_not_counted() {
+        let (mut budget, account) = (CpuBudget::new(TICK), Account::default());
+        budget.share(&account);
+        while thread_cpu() < 20_000_000 {
+            std::hint::black_box((0..1000).sum::<u64>());
+        }
+        account.resume();
+        budget.begin(TICK * 10);
+        account.pause();
+        account.resume();
+        assert!(matches!(budget.tick(), UpdateDeadline::YieldCustom(..)));
     }
 
     #[test]

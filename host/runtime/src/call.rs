@@ -31,7 +31,7 @@ type Driving<A> = Pin<Box<dyn Future<Output = Driven<A>>>>;
 /// How a call came out.
 pub(crate) struct Driven<A> {
     pub(crate) exchange: Exchange,
-    pub(crate) lease: Lease,
+    pub(crate) lease: Option<Lease>,
     pub(crate) result: Result<A, Fault>,
 }
 
@@ -53,8 +53,7 @@ impl<A: 'static> ComponentCall<A> {
         work: W,
         exchange: Exchange,
     ) -> Self {
-        // Whatever the last call did.
-        lease.end = End::Open;
+        lease.begin();
         let visit = Visit {
             lease: Some(lease),
             exchange: Some(exchange),
@@ -93,7 +92,7 @@ impl<A: 'static> ComponentCall<A> {
         };
         Poll::Ready(Driven {
             exchange,
-            lease,
+            lease: Some(lease),
             result: Err(Fault {
                 reason: FailureReason::Timeout,
                 message: format!("one call took longer than {timeout:?}"),
@@ -101,10 +100,19 @@ impl<A: 'static> ComponentCall<A> {
         })
     }
 
-    /// Ends the guest where it stands. `None` when the call is over. Dropping a call without this loses its lease.
+    /// Ends the guest where it stands. `None` when the call is over.
     pub(crate) fn give_up(&mut self) -> Option<(Exchange, Lease)> {
         drop(self.driving.take()?);
         LEFT.take()
+    }
+}
+
+impl<A> Drop for ComponentCall<A> {
+    /// Leaves nothing behind. Whoever has the lease to give back gives the call up before.
+    fn drop(&mut self) {
+        if self.driving.take().is_some() {
+            drop(LEFT.take());
+        }
     }
 }
 
@@ -153,16 +161,18 @@ impl Visit {
             return Err(no_instance());
         };
         if let Some(instance) = &mut lease.instance {
-            if instance.prepare(&unready.used, unready.drops).await.is_ok() {
+            let Err(fault) = instance.prepare(&unready.used, unready.drops).await else {
                 return Ok(());
-            }
+            };
+            instance.telemetry().recycled("fault");
             lease.instance = None;
+            if lease.is_kept {
+                // Another instance knows nothing of this exchange.
+                return Err(fault);
+            }
         }
         let started = unready.start(lease).await;
-        // A full engine says nothing about the plugin.
-        if let Err(fault) = &started
-            && fault.reason != FailureReason::Exhausted
-        {
+        if started.as_ref().is_err_and(Fault::is_of_plugin) {
             lease.end = End::Fault;
         }
         started
@@ -185,8 +195,10 @@ impl Visit {
     }
 
     fn end<A>(mut self, result: Result<A, Fault>) -> Driven<A> {
-        let mut lease = self.lease.take().unwrap_or_default();
-        if let Some(instance) = &lease.instance {
+        let mut lease = self.lease.take();
+        if let Some(lease) = &mut lease
+            && let Some(instance) = &lease.instance
+        {
             lease.end = match (&result, instance.worn()) {
                 (Err(_), _) => End::Fault,
                 (Ok(_), Some(worn)) => End::Worn(worn),

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use weir_filter::{Exchange, FailureReason, FilterError};
+use weir_model::Isolation;
 
 use crate::call::{ComponentCall, Driven, Unready};
 use crate::export::Part;
@@ -110,11 +111,9 @@ impl Callee {
     }
 
     fn lease(&self) -> Result<Lease, Fault> {
-        match &self.own_pool {
-            // Kept by whoever calls, or thrown away.
-            Some(pool) => pool.lease(1, true, |_| false),
-            None => self.code.lease(&self.used),
-        }
+        // An instance that is nobody else's is kept by whoever calls, or thrown away.
+        let fresh = self.own_pool.is_some() || self.used.isolation == Isolation::Fresh;
+        self.pool().lease(&self.used, fresh, |it| it.fits(&self.used))
     }
 
     fn give_back(&self, lease: Lease) {
@@ -179,7 +178,9 @@ impl<A: 'static, C: Borrow<Arc<Callee>>> Calling<A, C> {
         let Some((exchange, lease)) = left else {
             return Exchange::default();
         };
-        self.callee.borrow().give_back(lease);
+        let callee = self.callee.borrow();
+        callee.used.telemetry.called(self.name, self.since.elapsed());
+        callee.give_back(lease);
         exchange
     }
 
@@ -200,10 +201,12 @@ impl<A: 'static, C: Borrow<Arc<Callee>>> Calling<A, C> {
             result,
         } = driven;
         let callee = self.callee.borrow();
-        let kept = match result {
-            Ok(_) if callee.keeps => Some(Leased::keep(callee, lease)),
-            _ => {
-                callee.give_back(lease);
+        let kept = match (&result, lease) {
+            (Ok(_), Some(lease)) if callee.keeps => Some(Leased::keep(callee, lease)),
+            (_, lease) => {
+                if let Some(lease) = lease {
+                    callee.give_back(lease);
+                }
                 None
             }
         };
@@ -238,16 +241,16 @@ impl Leased {
     /// # Errors
     /// When there are enough, or starting has to wait.
     pub(crate) fn without_instance(callee: &Arc<Callee>) -> Result<Self, Fault> {
-        let lease = callee.pool().lease(callee.used.instances, true, |_| false)?;
+        let lease = callee.pool().lease(&callee.used, true, |_| false)?;
         Ok(Self {
             callee: Arc::clone(callee),
             lease: Some(lease),
         })
     }
 
-    /// The plugin failed.
-    pub(crate) fn failed(mut self) {
-        if let Some(lease) = &mut self.lease {
+    /// No instance could be started.
+    pub(crate) fn failed(mut self, fault: &Fault) {
+        if let Some(lease) = self.lease.as_mut().filter(|_| fault.is_of_plugin()) {
             lease.end = End::Fault;
         }
     }
@@ -255,13 +258,13 @@ impl Leased {
     /// An instance was started, which took so long, and that counts as a call that ended well.
     pub(crate) fn started(&mut self, cost: Duration) {
         if let Some(lease) = &mut self.lease {
-            lease.start = Some(cost);
-            self.callee.pool().went_well(lease, &self.callee.used.telemetry);
+            (lease.start, lease.end) = (Some(cost), End::Well);
+            self.callee.pool().keep(lease, &self.callee.used);
         }
     }
 
     fn keep(callee: &Arc<Callee>, mut lease: Lease) -> Self {
-        callee.pool().went_well(&mut lease, &callee.used.telemetry);
+        callee.pool().keep(&mut lease, &callee.used);
         Self {
             callee: Arc::clone(callee),
             lease: Some(lease),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use wasmtime::{Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::RuntimeError;
+use crate::fault::Fault;
 use crate::plugin::Code;
 
 /// Sizes of the engine. The default suits a gateway; [`EngineConfig::small`] suits tools that cannot bear
@@ -123,8 +124,16 @@ impl TickingEngine {
         codes.push(Arc::downgrade(code));
     }
 
+    /// Starts an instance. When there is no place left, idle ones of this thread make way.
+    pub(crate) async fn with_room<T>(&self, start: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
+        match start().await {
+            Err(fault) if !fault.is_of_plugin() && self.reclaim() => start().await,
+            started => started,
+        }
+    }
+
     /// Drops the idle instances of this thread; true when there were any.
-    pub(crate) fn reclaim(&self) -> bool {
+    fn reclaim(&self) -> bool {
         let codes: Vec<_> = self.codes().iter().filter_map(Weak::upgrade).collect();
         codes.iter().map(|code| code.release_idle()).sum::<usize>() > 0
     }

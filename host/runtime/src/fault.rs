@@ -13,6 +13,11 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    /// True when it says something about the plugin: a full engine does not.
+    pub(crate) fn is_of_plugin(&self) -> bool {
+        self.reason != FailureReason::Exhausted
+    }
+
     /// Names the cause of a failed call; `other` is the reason when none of the limits was.
     #[cold]
     pub(crate) fn of(error: &wasmtime::Error, meter: &MemoryMeter, other: FailureReason) -> Self {

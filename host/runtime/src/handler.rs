@@ -14,16 +14,15 @@ mod wasi;
 use std::sync::Arc;
 
 use wasmtime::component::Linker;
-use weir_filter::{FailureReason, Handler, HandlerError, HandlerFuture, HandlerRequest};
+use weir_filter::{Handler, HandlerError, HandlerFuture, HandlerRequest};
 use weir_model::{Capability, ChainFilter};
 
 use crate::LoadError;
 use crate::capability::{Offer, offer};
 use crate::component::{Callee, error};
 use crate::export::Part;
-use crate::fault::Fault;
-use crate::plugin::{Code, LoadedPlugin};
-use crate::state::{Effect, State, Use};
+use crate::plugin::{LoadedPlugin, block_on};
+use crate::state::{Effect, State};
 
 pub(crate) use wasi::Wasi;
 
@@ -93,11 +92,12 @@ impl LoadedPlugin {
             });
         }
         let used = Arc::new(self.used(filter, Effect::Real)?);
-        canary(&self.code, &used).map_err(|fault| LoadError::Start {
+        block_on(guest::try_start(&self.code, &used)).map_err(|fault| LoadError::Start {
             filter: name(),
             reason: fault.reason,
             message: fault.message,
         })?;
+        self.code.show_crash_loop(&used);
         let callee = Callee {
             code: Arc::clone(&self.code),
             used,
@@ -135,17 +135,4 @@ impl Handler for ComponentHandler {
             }
         })
     }
-}
-
-/// Starts an instance that answers nothing. Blocks.
-fn canary(code: &Arc<Code>, used: &Arc<Use>) -> Result<(), Fault> {
-    let failed = |error: std::io::Error| Fault {
-        reason: FailureReason::Start,
-        message: format!("no thread to start it on: {error}"),
-    };
-    let here = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .map_err(failed)?;
-    here.block_on(guest::try_start(code, used))
 }

@@ -21,7 +21,7 @@ use crate::export::{Manifest, Part, Template, World};
 use crate::fault::Fault;
 use crate::filter::ComponentFilter;
 use crate::instance::Instance;
-use crate::pool::{Lease, Pool};
+use crate::pool::Pool;
 use crate::state::{CallLimits, Effect, Use};
 use crate::{Background, EngineConfig, LoadError};
 
@@ -186,6 +186,7 @@ impl LoadedPlugin {
             return Ok(Configured::Background);
         }
         let manifest = self.code.try_out(Part::Filter, used)?;
+        self.code.show_crash_loop(used);
         let keeps = used.isolation == Isolation::Fresh || manifest.keeps;
         let component = Component::new(Arc::clone(&self.code), Arc::clone(used), keeps);
         Ok(match self.code.world {
@@ -330,24 +331,21 @@ impl Code {
         &self.pool
     }
 
-    /// An instance of this thread for a call of `used`, or the right to start one.
-    pub(crate) fn lease(&self, used: &Use) -> Result<Lease, Fault> {
-        let fresh = used.isolation == Isolation::Fresh;
-        self.pool.lease(used.instances, fresh, |it| it.fits(used))
-    }
-
-    /// Starts an instance. When the engine has no place left, idle ones of this thread make way.
+    /// Starts an instance.
     pub(crate) async fn start(&self, part: Part, used: &Use) -> Result<Instance, Fault> {
         let template = match part {
             Part::Filter => &self.template,
             Part::Background => self.background.as_ref().unwrap_or(&self.template),
         };
-        match Instance::start(&self.engine, template, used).await {
-            Err(fault) if fault.reason == FailureReason::Exhausted && self.engine.reclaim() => {
-                Instance::start(&self.engine, template, used).await
-            }
-            started => started,
-        }
+        let start = async || Instance::start(&self.engine, template, used).await;
+        self.engine.with_room(start).await
+    }
+
+    /// The gateway's metrics of the plugin say from now on whether starts of this code wait.
+    pub(crate) fn show_crash_loop(self: &Arc<Self>, used: &Use) {
+        let code = Arc::downgrade(self);
+        let waits = move || code.upgrade().is_some_and(|it| it.waiting() > 0);
+        used.telemetry.watch_crash_loop(waits);
     }
 
     /// How many workers delay its starts.
@@ -386,19 +384,27 @@ impl Code {
     }
 
     fn canary(&self, part: Part, used: &Arc<Use>) -> Result<Result<Manifest, String>, Fault> {
-        let failed = |error: std::io::Error| Fault {
-            reason: FailureReason::Start,
-            message: format!("no thread to start it on: {error}"),
-        };
-        let here = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(failed)?;
-        here.block_on(async {
+        block_on(async {
             let mut instance = self.start(part, used).await?;
             instance.configure(used).await
         })
     }
+}
+
+/// Runs a call here, where nobody serves traffic.
+///
+/// # Errors
+/// Those of the call, and when the thread cannot wait.
+pub(crate) fn block_on<T>(call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let failed = |error: std::io::Error| Fault {
+        reason: FailureReason::Start,
+        message: format!("this thread cannot wait for it: {error}"),
+    };
+    let here = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(failed)?;
+    here.block_on(call)
 }
 
 impl fmt::Debug for Code {

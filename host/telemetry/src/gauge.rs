@@ -17,12 +17,6 @@ pub type Gauge = Handle<Balance>;
 /// Gauges that differ by `N` labels.
 pub type GaugeFamily<const N: usize> = Family<Balance, N>;
 
-/// A number that is set. The last one who sets it wins, so all threads share it: not for every request.
-pub type Level = Handle<Latest>;
-
-/// Levels that differ by `N` labels.
-pub type LevelFamily<const N: usize> = Family<Latest, N>;
-
 /// A number that is asked for when the page is written.
 pub type Probe = Handle<Question>;
 
@@ -33,9 +27,9 @@ pub type ProbeFamily<const N: usize> = Family<Question, N>;
 #[derive(Debug)]
 pub struct Balance(Cells);
 
-/// What a [`Level`] holds.
+/// A number that is set. The last one who sets it wins, so all threads share it: not for every request.
 #[derive(Debug, Default)]
-pub struct Latest(AtomicU64);
+pub(crate) struct Latest(AtomicU64);
 
 /// What a [`Probe`] holds.
 #[derive(Default)]
@@ -65,15 +59,10 @@ impl Gauge {
     }
 }
 
-impl Level {
-    /// Makes `value` the number.
-    pub fn set(&self, value: f64) {
-        self.value().set(value);
-    }
-
-    /// The number that was set last; 0 before.
-    pub fn get(&self) -> f64 {
-        self.value().get()
+impl Probe {
+    /// Asks `ask` from now on, whoever it asked before.
+    pub fn ask(&self, ask: impl Fn() -> f64 + Send + Sync + 'static) {
+        *self.value().0.lock() = Some(Arc::new(ask));
     }
 }
 
@@ -92,7 +81,7 @@ impl<const N: usize> ProbeFamily<N> {
     /// thread that writes the page, and should not wait.
     pub fn ask(&self, values: [&str; N], ask: impl Fn() -> f64 + Send + Sync + 'static) -> Probe {
         let probe = self.with(values);
-        *probe.value().0.lock() = Some(Arc::new(ask));
+        probe.ask(ask);
         probe
     }
 }

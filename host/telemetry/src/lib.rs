@@ -16,8 +16,8 @@ mod word;
 
 pub use counter::{Counter, CounterFamily, Sum};
 pub use family::{Family, Handle, Value};
-pub use gauge::{Balance, Gauge, GaugeFamily, Latest, Level, LevelFamily, Probe, ProbeFamily, Question};
+pub use gauge::{Balance, Gauge, GaugeFamily, Probe, ProbeFamily, Question};
 pub use guest::{DEFAULT_SERIES, GuestMetrics, PluginMetrics, Refused};
 pub use histogram::{Bounds, Buckets, Histogram, HistogramFamily};
-pub use plugin::{Comparison, CrashLoop, FilterTelemetry, LiveInstance, PluginFamilies, PluginTelemetry};
+pub use plugin::{Comparison, FilterTelemetry, LiveInstance, PluginFamilies, PluginTelemetry};
 pub use registry::{CONTENT_TYPE, Conflict, Registry};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::counter::{Counter, CounterFamily, Sum};
-use crate::gauge::{Gauge, GaugeFamily, Level, LevelFamily, Probe, ProbeFamily};
+use crate::gauge::{Gauge, GaugeFamily, Probe, ProbeFamily};
 use crate::histogram::{Buckets, HistogramFamily};
 use crate::named::Named;
 use crate::registry::{Conflict, Registry};
@@ -33,7 +33,7 @@ struct Families {
     log_lines_dropped: CounterFamily<1>,
     kv_bytes: ProbeFamily<1>,
     shadow: CounterFamily<2>,
-    crash_loop: LevelFamily<1>,
+    crash_loop: ProbeFamily<1>,
 }
 
 /// One plugin's metrics. Clones are the same, and so are those of the next generation with the same name: as long as
@@ -55,7 +55,7 @@ struct Inner {
     log_lines_dropped: Counter,
     equal: Counter,
     differing: Counter,
-    crash_loop: Level,
+    crash_loop: Probe,
 }
 
 /// One filter's part of its plugin's metrics; clones and later generations are the same, as for plugins. A filter has
@@ -81,15 +81,6 @@ pub enum Comparison {
     Equal,
     /// Something else.
     Differing,
-}
-
-/// Whether starts of a plugin are held back because it keeps failing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CrashLoop {
-    /// Instances are started as they are needed.
-    Running,
-    /// The next start waits for the end of a back-off.
-    BackingOff,
 }
 
 impl PluginFamilies {
@@ -151,7 +142,7 @@ impl PluginFamilies {
                 "Decisions of a shadowing generation beside those of the live one.",
                 ["plugin", "comparison"],
             )?,
-            crash_loop: registry.level(
+            crash_loop: registry.probe(
                 "weir_plugin_crash_loop",
                 "1 while starts of a plugin wait because it keeps failing, else 0.",
                 ["plugin"],
@@ -226,12 +217,9 @@ impl PluginTelemetry {
         }
     }
 
-    /// Starts are held back, or no longer.
-    pub fn set_crash_loop(&self, state: CrashLoop) {
-        self.0.crash_loop.set(match state {
-            CrashLoop::Running => 0.0,
-            CrashLoop::BackingOff => 1.0,
-        });
+    /// From now on `waits` says whether starts are held back because the plugin keeps failing, whoever said it before.
+    pub fn watch_crash_loop(&self, waits: impl Fn() -> bool + Send + Sync + 'static) {
+        self.0.crash_loop.ask(move || f64::from(u8::from(waits())));
     }
 
     /// The part of one filter.
@@ -283,7 +271,7 @@ impl Inner {
             log_lines_dropped: all.log_lines_dropped.with([plugin]),
             equal: all.shadow.with([plugin, "equal"]),
             differing: all.shadow.with([plugin, "differing"]),
-            crash_loop: all.crash_loop.with([plugin]),
+            crash_loop: all.crash_loop.ask([plugin], || 0.0),
         }
     }
 }

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry as Page;
 use crate::cell::Arena;
 use crate::counter::CounterFamily;
 use crate::family::{AnyFamily, Core, Family, Value};
-use crate::gauge::{GaugeFamily, LevelFamily, ProbeFamily};
+use crate::gauge::{GaugeFamily, ProbeFamily};
 use crate::guest::GuestMetrics;
 use crate::histogram::{Bounds, HistogramFamily};
 
@@ -82,19 +82,6 @@ impl Registry {
         help: &'static str,
         labels: [&'static str; N],
     ) -> Result<GaugeFamily<N>, Conflict> {
-        self.family(name, help, labels, ())
-    }
-
-    /// Gauges that are set; see [`Registry::counter`].
-    ///
-    /// # Errors
-    /// When `name` stands for something else already.
-    pub fn level<const N: usize>(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: [&'static str; N],
-    ) -> Result<LevelFamily<N>, Conflict> {
         self.family(name, help, labels, ())
     }
 

@@ -106,10 +106,9 @@ async fn one(stream: &mut GrpcStream) -> std::result::Result<Answer, Error> {
 
 fn open(mut store: Caller<'_>, backend: &str, call: &Call) -> Outcome<u32> {
     store.data_mut().meter.keep(size(&call.metadata) + STREAM_COST)?;
-    Ok(
-        start(store.data_mut(), backend, call, None)
-            .map(|(stream, _)| store.data_mut().exchange.hold(stream)),
-    )
+    let opened = start(store.data_mut(), backend, call, None);
+    counted(&store, opened.as_ref().map_or_else(|it| as_str(*it), |_| "ok"));
+    Ok(opened.map(|(stream, _)| store.data_mut().exchange.hold(stream)))
 }
 
 async fn send(mut store: Caller<'_>, id: u32, message: Vec<u8>) -> Outcome<()> {

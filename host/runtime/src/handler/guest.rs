@@ -209,15 +209,21 @@ impl Guest {
     }
 }
 
-impl Seed {
-    /// Starts an instance. When the engine has no place left, idle ones of this thread make way.
-    async fn start(&self) -> Result<(Store<State>, Proxy), Fault> {
-        match self.try_start().await {
-            Err(fault) if fault.reason == FailureReason::Exhausted && self.code.engine().reclaim() => {
-                self.try_start().await
-            }
-            started => started,
+impl Drop for Guest {
+    /// Nobody waits for the rest: it counts as a call all the same.
+    fn drop(&mut self) {
+        if self.running.is_some() {
+            self.end();
         }
+    }
+}
+
+impl Seed {
+    async fn start(&self) -> Result<(Store<State>, Proxy), Fault> {
+        self.code
+            .engine()
+            .with_room(async || self.try_start().await)
+            .await
     }
 
     async fn try_start(&self) -> Result<(Store<State>, Proxy), Fault> {
@@ -255,7 +261,7 @@ async fn run(
     let (mut store, proxy) = match seed.start().await {
         Ok(started) => started,
         Err(fault) => {
-            lease.failed();
+            lease.failed(&fault);
             return Err(fault);
         }
     };

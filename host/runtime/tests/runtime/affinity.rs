@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use weir_filter::{BodyOutcome, Chain, Chunk, Direction, HeadOutcome, Run, StepIndex};
+use weir_filter::{BodyOutcome, Chain, Chunk, Direction, FailureReason, HeadOutcome, Run, StepIndex};
 use weir_model::{ChainFilter, Plugin};
 use weir_runtime::{EngineConfig, Runtime};
 use weir_telemetry::Registry;
@@ -106,6 +106,35 @@ fn it_is_not_replaced_before_its_exchange_is_over() {
     }
     let recycled = r#"weir_plugin_recycles_total{plugin="test/affinity_exchange",cause="calls"}"#;
     assert_eq!(series(&registry, recycled), 2.0);
+}
+
+#[test]
+fn an_exchange_fails_rather_than_go_on_with_another_instance() {
+    let (runtime, registry) = measured(EngineConfig::small());
+    let bytes = TextPolicy {
+        forget: "unreachable",
+        ..TextPolicy::default()
+    }
+    .bytes();
+    let plugin = runtime.load(&plugin("text"), &bytes).unwrap();
+    let filter = |config: &str| plugin.filter(&chain_filter(config)).unwrap();
+    let (kept, dropped) = (filter("kept"), closed_chain([filter("dropped")]));
+    let chain = closed_chain([kept]);
+    worker(async {
+        let mut run = dropped.start(exchange(&[]));
+        poll_fn(|cx| dropped.poll_request_head(&mut run, cx)).await;
+        drop(run);
+        let mut run = chain.start(exchange(&[]));
+        poll_fn(|cx| chain.poll_request_head(&mut run, cx)).await;
+        drop(dropped);
+        let outcome = poll_fn(|cx| chain.poll_response_head(&mut run, cx)).await;
+        assert!(
+            matches!(&outcome, HeadOutcome::Failed(_, error) if error.reason == FailureReason::Trap),
+            "{outcome:?}"
+        );
+    });
+    let recycled = r#"weir_plugin_recycles_total{plugin="test/text",cause="fault"}"#;
+    assert_eq!(series(&registry, recycled), 1.0);
 }
 
 #[test]

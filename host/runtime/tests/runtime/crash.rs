@@ -1,14 +1,18 @@
 //! Plugins that fail again and again.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_filter::{FailureReason, Filter};
-use weir_model::Isolation;
+use weir_model::{Isolation, Plugin};
 use weir_runtime::{EngineConfig, LoadError};
 use weir_telemetry::Registry;
 
-use crate::harness::{Calls as _, chain_filter, custom, exchange, filter, load, measured, runtime, series};
+use crate::harness::{
+    Calls as _, chain_filter, closed_chain, custom, exchange, filter, guest, load, measured, plugin, runtime,
+    series, worker,
+};
 
 /// Lets the guest crash until its starts wait. The first waits are short, so a slow machine may miss some.
 fn crash_until_it_waits(filter: &Arc<dyn Filter>) -> u32 {
@@ -93,6 +97,37 @@ fn a_crash_now_and_then_makes_nobody_wait() {
     assert!(!plugin.is_crash_looping());
     let starts = r#"weir_plugin_cold_starts_total{plugin="test/crash_loop"}"#;
     assert_eq!(series(&registry, starts), 11.0);
+}
+
+#[test]
+fn the_end_of_an_exchange_is_no_success() {
+    let (runtime, registry) = measured(EngineConfig::small());
+    let (plugin, crashing) = custom(&runtime, "crash_loop", "", |_, _| {});
+    let chain = closed_chain([custom(&runtime, "crash_loop", "", |_, filter| {
+        filter.isolation = Isolation::Fresh;
+    })
+    .1]);
+    let mut run = chain.start(exchange(&[]));
+    worker(poll_fn(|cx| chain.poll_request_head(&mut run, cx)));
+    crash_until_it_waits(&crashing);
+    drop(run);
+    assert!(plugin.is_crash_looping());
+    assert_eq!(crash_loop(&registry), 1.0);
+}
+
+#[test]
+fn a_better_version_ends_the_alarm_of_the_one_before() {
+    let (runtime, registry) = measured(EngineConfig::small());
+    let (old, crashing) = custom(&runtime, "crash_loop", "", |_, _| {});
+    crash_until_it_waits(&crashing);
+    let fixed = Plugin {
+        name: plugin("crash_loop").name,
+        ..plugin("headers")
+    };
+    let fixed = runtime.load(&fixed, &guest("headers")).unwrap();
+    let _filter = filter(&fixed, "a");
+    drop((crashing, old));
+    assert_eq!(crash_loop(&registry), 0.0);
 }
 
 #[test]

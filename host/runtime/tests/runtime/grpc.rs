@@ -8,19 +8,24 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::mpsc::error::TryRecvError;
 use weir_filter::{CalloutError, Chain, Exchange, FailureReason, Filter, HeadOutcome, Run, StreamEvent};
 use weir_model::{Capability, ChainFilter, Limits, Plugin};
+use weir_runtime::{EngineConfig, Runtime};
 
 use crate::harness::{
-    Backend, Calls as _, Far, LIMITS, backends, closed_chain, custom, drive_until, exchange_with, runtime,
-    values, worker,
+    Backend, Calls as _, Far, LIMITS, backends, closed_chain, custom, drive_until, exchange_with, measured,
+    runtime, series, values, worker,
 };
 
 fn probe(config: &str, limits: Limits) -> Arc<dyn Filter> {
+    probe_of(&runtime(), config, limits)
+}
+
+fn probe_of(runtime: &Runtime, config: &str, limits: Limits) -> Arc<dyn Filter> {
     let change = |plugin: &mut Plugin, filter: &mut ChainFilter| {
         plugin.capabilities = vec![Capability::Upstream];
         filter.backends = backends();
         filter.limits = limits;
     };
-    custom(&runtime(), "grpc_probe", config, change).1
+    custom(runtime, "grpc_probe", config, change).1
 }
 
 const CALL: &str = "backend=echo service=test.Echo method=Say";
@@ -237,6 +242,21 @@ fn a_stream_lives_from_one_phase_to_another() {
         Err(TryRecvError::Disconnected),
         "it was finished"
     );
+}
+
+#[test]
+fn streams_are_counted_when_they_are_opened_or_refused() {
+    let (runtime, registry) = measured(EngineConfig::small());
+    let refused = CALL.replace("backend=echo", "backend=other");
+    let chain = |call: &str| closed_chain([probe_of(&runtime, &format!("{call} stream hold"), LIMITS)]);
+    let chains = [chain(CALL), chain(&refused)];
+    for chain in &chains {
+        opened(chain, exchange_with(&Backend::streaming([]), &[]));
+    }
+    for result in ["ok", "not_granted"] {
+        let callouts = format!(r#"weir_plugin_callouts_total{{plugin="test/grpc_probe",result="{result}"}}"#);
+        assert_eq!(series(&registry, &callouts), 1.0, "{result}");
+    }
 }
 
 #[test]

@@ -81,6 +81,41 @@ fn a_call_that_waits_does_not_hold_up_its_worker() {
 }
 
 #[test]
+fn the_calls_of_one_filter_take_no_instance_from_another() {
+    let backend = Backend::new([Answer::Never]);
+    let runtime = runtime();
+    let filter = |instances| fetching(&runtime, Limits { instances, ..LIMITS });
+    let (busy, other) = (filter(8), filter(1));
+    worker(async {
+        let mut stuck = Box::pin(call(&busy, Phase::RequestHead, exchange_with(&backend, &[])));
+        assert!(
+            poll_fn(|cx| Poll::Ready(stuck.as_mut().poll(cx)))
+                .await
+                .is_pending()
+        );
+        let finished = call(&other, Phase::RequestHead, exchange_with(&backend, &[])).await;
+        finished.result.unwrap();
+    });
+}
+
+#[test]
+fn a_call_that_is_given_up_is_counted() {
+    let backend = Backend::new([Answer::Never]);
+    let (runtime, registry) = measured(EngineConfig::small());
+    let filter = fetching(&runtime, LIMITS);
+    worker(async {
+        let mut stuck = Box::pin(call(&filter, Phase::RequestHead, exchange_with(&backend, &[])));
+        assert!(
+            poll_fn(|cx| Poll::Ready(stuck.as_mut().poll(cx)))
+                .await
+                .is_pending()
+        );
+    });
+    let calls = r#"weir_plugin_call_duration_seconds_count{plugin="test/fetch",phase="request_head"}"#;
+    assert_eq!(series(&registry, calls), 1.0);
+}
+
+#[test]
 fn the_wall_time_ends_a_call_that_waits() {
     let backend = Backend::new([Answer::Never]);
     let timeout = Duration::from_millis(20);
