@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use tokio::task::{LocalSet, yield_now};
-use weir_filter::{Action, FailureReason, Filter, FilterError, HeadOutcome, Phase, StreamEvent};
+use weir_filter::{Action, Chain, FailureReason, Filter, FilterError, HeadOutcome, Phase, Run, StreamEvent};
 use weir_model::{Capability, ChainFilter, Limits, Plugin};
 use weir_runtime::{EngineConfig, Runtime};
 
@@ -58,26 +58,25 @@ fn a_spinning_guest_lets_others_of_its_worker_work_until_its_deadline() {
     assert!(calls.get() > 50, "{}", calls.get());
 }
 
+/// A request head of this filter that waits for a backend.
+async fn stuck(filter: &Arc<dyn Filter>, backend: &Arc<Backend>) -> (Chain, Run) {
+    let chain = closed_chain([Arc::clone(filter)]);
+    let mut run = chain.start(exchange_with(backend, &[]));
+    drive_until(&chain, &mut run, || backend.was_asked()).await;
+    (chain, run)
+}
+
 #[test]
 fn a_call_that_waits_does_not_hold_up_its_worker() {
     let backend = Backend::new([Answer::Never]);
     let filter = fetching(&runtime(), LIMITS);
-    worker(LocalSet::new().run_until(async {
-        let stuck = call(&filter, Phase::RequestHead, exchange_with(&backend, &[]));
-        let mut stuck = Box::pin(stuck);
-        assert!(
-            poll_fn(|cx| Poll::Ready(stuck.as_mut().poll(cx)))
-                .await
-                .is_pending()
-        );
+    worker(async {
+        let (chain, mut run) = stuck(&filter, &backend).await;
         let finished = call(&filter, Phase::RequestHead, exchange_with(&backend, &[])).await;
         assert_eq!(finished.exchange.request.headers["x-fetch-status"], "200");
-        assert!(
-            poll_fn(|cx| Poll::Ready(stuck.as_mut().poll(cx)))
-                .await
-                .is_pending()
-        );
-    }));
+        let polled = poll_fn(|cx| Poll::Ready(chain.poll_request_head(&mut run, cx))).await;
+        assert!(polled.is_pending());
+    });
 }
 
 #[test]
@@ -87,12 +86,7 @@ fn the_calls_of_one_filter_take_no_instance_from_another() {
     let filter = |instances| fetching(&runtime, Limits { instances, ..LIMITS });
     let (busy, other) = (filter(8), filter(1));
     worker(async {
-        let mut stuck = Box::pin(call(&busy, Phase::RequestHead, exchange_with(&backend, &[])));
-        assert!(
-            poll_fn(|cx| Poll::Ready(stuck.as_mut().poll(cx)))
-                .await
-                .is_pending()
-        );
+        let _stuck = stuck(&busy, &backend).await;
         let finished = call(&other, Phase::RequestHead, exchange_with(&backend, &[])).await;
         finished.result.unwrap();
     });
@@ -103,14 +97,7 @@ fn a_call_that_is_given_up_is_counted() {
     let backend = Backend::new([Answer::Never]);
     let (runtime, registry) = measured(EngineConfig::small());
     let filter = fetching(&runtime, LIMITS);
-    worker(async {
-        let mut stuck = Box::pin(call(&filter, Phase::RequestHead, exchange_with(&backend, &[])));
-        assert!(
-            poll_fn(|cx| Poll::Ready(stuck.as_mut().poll(cx)))
-                .await
-                .is_pending()
-        );
-    });
+    worker(async { drop(stuck(&filter, &backend).await) });
     let calls = r#"weir_plugin_call_duration_seconds_count{plugin="test/fetch",phase="request_head"}"#;
     assert_eq!(series(&registry, calls), 1.0);
 }
