@@ -8,9 +8,9 @@ use std::time::Duration;
 use weir_filter::{Callouts, Exchange, FilterError};
 use weir_model::Isolation;
 
+use crate::code::Code;
 use crate::component::{Callee, Calling, Leased};
 use crate::export::Part;
-use crate::plugin::Code;
 use crate::state::Use;
 use crate::work::Timer;
 

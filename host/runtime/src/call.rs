@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 use weir_filter::{Exchange, FailureReason};
 
+use crate::code::Code;
 use crate::export::Part;
 use crate::fault::Fault;
 use crate::instance::Instance;
-use crate::plugin::Code;
 use crate::pool::{End, Lease};
 use crate::state::Use;
 use crate::work::Work;

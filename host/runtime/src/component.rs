@@ -10,9 +10,9 @@ use weir_filter::{Exchange, FailureReason, FilterError};
 use weir_model::Isolation;
 
 use crate::call::{ComponentCall, Driven, Unready};
+use crate::code::Code;
 use crate::export::Part;
 use crate::fault::Fault;
-use crate::plugin::Code;
 use crate::pool::{End, Lease, Pool};
 use crate::state::Use;
 use crate::work::Work;

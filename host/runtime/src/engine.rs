@@ -12,8 +12,8 @@ use std::time::Duration;
 use wasmtime::{Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::RuntimeError;
+use crate::code::Code;
 use crate::fault::Fault;
-use crate::plugin::Code;
 
 /// Sizes of the engine. The default suits a gateway; [`EngineConfig::small`] suits tools that cannot bear
 /// large address reservations.

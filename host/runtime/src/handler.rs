@@ -19,9 +19,10 @@ use weir_model::{Capability, ChainFilter};
 
 use crate::LoadError;
 use crate::capability::{Offer, offer};
+use crate::code::block_on;
 use crate::component::{Callee, error};
 use crate::export::Part;
-use crate::plugin::{LoadedPlugin, block_on};
+use crate::plugin::LoadedPlugin;
 use crate::state::{Effect, State};
 
 pub(crate) use wasi::Wasi;

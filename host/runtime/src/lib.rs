@@ -11,6 +11,7 @@ mod bindings;
 mod budget;
 mod call;
 mod capability;
+mod code;
 mod component;
 mod connection;
 mod engine;

@@ -12,10 +12,11 @@ use weir_telemetry::{PluginFamilies, PluginTelemetry, Registry};
 
 use crate::artifact::{self, cache::Cache};
 use crate::capability::{self, SinkOpener};
+use crate::code::Code;
 use crate::engine::TickingEngine;
 use crate::export::{Template, World};
 use crate::handler;
-use crate::plugin::{Code, LoadedPlugin, Reach};
+use crate::plugin::{LoadedPlugin, Reach};
 use crate::state::State;
 use crate::{Compiled, EngineConfig, InspectError, LoadError, RuntimeError, inspect};
 

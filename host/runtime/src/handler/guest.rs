@@ -25,10 +25,10 @@ use super::body::Answer;
 use super::upload::{Pump, Upload, bridge};
 use super::wasi::Wasi;
 use crate::budget::{Account, SLICE};
+use crate::code::Code;
 use crate::component::{Callee, Leased, error};
 use crate::fault::Fault;
 use crate::instance::store;
-use crate::plugin::Code;
 use crate::state::{State, Use};
 
 /// A guest that was asked and has not answered.
