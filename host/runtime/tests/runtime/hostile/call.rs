@@ -14,6 +14,14 @@ use crate::harness::{
 
 /// `hostile_calls` with every grant, and what it saw of the attack.
 fn call_attack(text: &'static str, backend: &Arc<Backend>) -> Result<String, FilterError> {
+    call_attack_within(LIMITS.timeout, text, backend)
+}
+
+fn call_attack_within(
+    timeout: Duration,
+    text: &'static str,
+    backend: &Arc<Backend>,
+) -> Result<String, FilterError> {
     let runtime = Runtime::new(RuntimeConfig {
         sinks: Arc::new(Opener(Arc::new(Memory::default()))),
         ..config(EngineConfig::small())
@@ -26,7 +34,7 @@ fn call_attack(text: &'static str, backend: &Arc<Backend>) -> Result<String, Fil
         filter.backends = backends();
         filter.limits = Limits {
             memory: 8 << 20,
-            timeout: Duration::from_millis(500),
+            timeout,
             ..LIMITS
         };
     };
@@ -97,7 +105,7 @@ fn more_random_bytes_than_the_memory_limit_are_not_made() {
 fn messages_that_nobody_takes_do_not_pile_up() {
     let backend = Backend::new([]);
     // The time of the message and that of the call are the same, and either may end it.
-    match call_attack("stream-messages 1000", &backend) {
+    match call_attack_within(Duration::from_millis(500), "stream-messages 1000", &backend) {
         Ok(answer) => assert_eq!(answer, "timeout"),
         Err(error) => assert_eq!(error.reason, FailureReason::Timeout, "{error}"),
     }
