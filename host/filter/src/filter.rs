@@ -40,7 +40,8 @@ pub trait Filter: Send + Sync + fmt::Debug {
     }
 
     /// Counts a failure that the chain found, such as a body too large; those of its calls it has counted itself.
-    fn count_failure(&self, _reason: FailureReason) {}
+    /// One that stands for another passes it on.
+    fn count_failure(&self, reason: FailureReason);
 
     /// Runs one phase, on the thread that runs the exchange.
     ///

@@ -65,6 +65,8 @@ impl Filter for Probe {
         Phases::all()
     }
 
+    fn count_failure(&self, _: FailureReason) {}
+
     fn call(&self, call: Call, _: &mut Context<'_>) -> Progress {
         let Call {
             phase,

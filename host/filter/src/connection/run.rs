@@ -40,8 +40,8 @@ pub struct ConnectionRun {
     upstream: Passage,
     kept: Vec<(StepIndex, Kept)>,
     busy: Option<Busy>,
-    /// A result that another lane brought about, for the one it belongs to.
-    settled: Option<(Lane, Settled)>,
+    /// Results that another lane brought about, one at most for each lane they belong to. Rare, and seldom two.
+    settled: Vec<(Lane, Settled)>,
 }
 
 /// How far the chunk of one direction is.
@@ -125,7 +125,7 @@ impl ConnectionRun {
             upstream: Passage::default(),
             kept: Vec::new(),
             busy: None,
-            settled: None,
+            settled: Vec::new(),
         }
     }
 
@@ -156,7 +156,7 @@ impl ConnectionRun {
         if let Some(busy) = self.busy.take_if(|busy| busy.lane != Lane::Closing) {
             self.connection = Some(busy.call.abandon());
         }
-        self.settled.take_if(|(lane, _)| *lane != Lane::Closing);
+        self.settled.retain(|(lane, _)| *lane == Lane::Closing);
     }
 
     /// Hands one event to one filter.
@@ -168,10 +168,11 @@ impl ConnectionRun {
         event: impl FnOnce() -> ConnectionEvent,
         cx: &mut Context<'_>,
     ) -> Poll<Settled> {
-        if self.busy.is_some() {
-            ready!(self.poll_busy(lane, cx));
+        // Before anything else is driven on: what this lane waited for may be over already.
+        if let Some(settled) = self.take_settled(lane) {
+            return Poll::Ready(settled);
         }
-        if let Some((_, settled)) = self.settled.take_if(|(of, _)| *of == lane) {
+        if let Some(settled) = ready!(self.poll_busy(lane, cx)) {
             return Poll::Ready(settled);
         }
         let mut connection = self.connection.take().unwrap_or_default();
@@ -195,29 +196,31 @@ impl ConnectionRun {
         }
     }
 
-    /// Drives the call that has the connection, whichever lane it is of.
-    fn poll_busy(&mut self, lane: Lane, cx: &mut Context<'_>) -> Poll<()> {
+    /// Drives the call that has the connection, whichever lane it is of. Answers its result to its own lane, and keeps
+    /// it for any other. Ready without one when the connection is free.
+    fn poll_busy(&mut self, lane: Lane, cx: &mut Context<'_>) -> Poll<Option<Settled>> {
         let Some(busy) = &mut self.busy else {
-            return Poll::Ready(());
+            return Poll::Ready(None);
         };
         if busy.lane == lane && !busy.waker.will_wake(cx.waker()) {
             busy.waker = cx.waker().clone();
         }
         let finished = ready!(busy.call.poll(cx));
-        if let Some(Busy {
-            lane: of,
-            step,
-            waker,
-            ..
-        }) = self.busy.take()
-        {
-            let settled = self.settle(step, finished);
-            self.settled = Some((of, settled));
-            if of != lane {
-                waker.wake();
-            }
+        let Some(over) = self.busy.take() else {
+            return Poll::Ready(None);
+        };
+        let settled = self.settle(over.step, finished);
+        if over.lane == lane {
+            return Poll::Ready(Some(settled));
         }
-        Poll::Ready(())
+        self.settled.push((over.lane, settled));
+        over.waker.wake();
+        Poll::Ready(None)
+    }
+
+    fn take_settled(&mut self, lane: Lane) -> Option<Settled> {
+        let at = self.settled.iter().position(|(of, _)| *of == lane)?;
+        Some(self.settled.swap_remove(at).1)
     }
 
     fn settle(&mut self, step: StepIndex, finished: ConnectionFinished) -> Settled {

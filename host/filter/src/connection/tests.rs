@@ -27,6 +27,8 @@ enum Act {
     Fail,
     /// Pending once, then signs.
     Wait,
+    /// Pending once, then closes.
+    WaitAndClose,
 }
 
 impl ConnectionFilter for Probe {
@@ -50,7 +52,7 @@ impl ConnectionFilter for Probe {
         let acts = phase == self.at;
         let mut result = Ok(ConnectionAction::Next);
         match (&event, self.act) {
-            (_, Act::Close) if acts => result = Ok(ConnectionAction::Close),
+            (_, Act::Close | Act::WaitAndClose) if acts => result = Ok(ConnectionAction::Close),
             (_, Act::Fail) if acts => {
                 result = Err(FilterError {
                     filter: self.name.to_owned(),
@@ -73,7 +75,9 @@ impl ConnectionFilter for Probe {
             result,
         };
         match self.act {
-            Act::Wait if acts => ConnectionProgress::Waiting(Box::new(Slow(Some(finished), false))),
+            Act::Wait | Act::WaitAndClose if acts => {
+                ConnectionProgress::Waiting(Box::new(Slow(Some(finished), false)))
+            }
             _ => ConnectionProgress::Done(finished),
         }
     }
@@ -231,6 +235,46 @@ fn a_call_that_waits_is_driven_by_the_other_direction_and_its_result_is_not_lost
     );
     assert_eq!(ready(case.data(Direction::Response, "-")).unwrap(), "-a");
     assert_eq!(ready(case.data(Direction::Request, "+")).unwrap(), "+a");
+}
+
+#[test]
+fn calls_of_both_directions_that_wait_are_each_made_once_and_both_results_count() {
+    let mut case = Case::new(&[
+        ("a", "downstream_data", Act::Wait, Closed),
+        ("b", "upstream_data", Act::Wait, Closed),
+    ]);
+    case.open().unwrap();
+    case.journal();
+    assert!(case.data(Direction::Request, "+").is_pending());
+    assert!(case.data(Direction::Response, "-").is_pending());
+    assert!(
+        case.data(Direction::Response, "-").is_pending(),
+        "the first call is over, and the second waits"
+    );
+    assert!(
+        case.data(Direction::Request, "+").is_pending(),
+        "it has its result, and its next filter waits for the second call"
+    );
+    assert_eq!(ready(case.data(Direction::Request, "+")).unwrap(), "+ab");
+    assert_eq!(ready(case.data(Direction::Response, "-")).unwrap(), "-ba");
+    assert_eq!(
+        case.journal(),
+        "a:downstream_data b:upstream_data b:downstream_data a:upstream_data"
+    );
+}
+
+#[test]
+fn a_close_that_the_other_direction_brought_about_is_obeyed_although_that_one_waits_as_well() {
+    let mut case = Case::new(&[
+        ("a", "downstream_data", Act::WaitAndClose, Closed),
+        ("b", "upstream_data", Act::Wait, Closed),
+    ]);
+    case.open().unwrap();
+    assert!(case.data(Direction::Request, "+").is_pending());
+    assert!(case.data(Direction::Response, "-").is_pending());
+    assert!(case.data(Direction::Response, "-").is_pending());
+    let closed = ready(case.data(Direction::Request, "+")).unwrap_err();
+    assert_eq!(closed.to_string(), "filter a closed the connection");
 }
 
 #[test]
