@@ -52,6 +52,10 @@ impl Filter for Broken {
         Phases::REQUEST_HEAD
     }
 
+    fn count_failure(&self, reason: FailureReason) {
+        self.telemetry.failed(reason.as_str());
+    }
+
     fn call(&self, call: Call, _: &mut Context<'_>) -> Progress {
         Progress::Done(Finished {
             exchange: call.exchange,

@@ -112,16 +112,16 @@ impl Gateway {
         self.live
     }
 
-    /// What runs for a plugin, for people: its digest and its imports.
+    /// What runs for a plugin, for people: digest and imports of each version. A version that was loaded and that its
+    /// filters refused is not among them while an older one runs in its place.
     pub fn plugin(&self, name: &str) -> Option<String> {
-        let (_, loaded) = self.prepared.plugins().find(|(known, _)| *known == name)?;
-        let imports = loaded.imports().collect::<Vec<_>>().join(", ");
-        let runs = if self.prepared.shadows().any(|(shadowed, _)| shadowed == name) {
-            "runs in the shadow of the live one"
-        } else {
-            "runs"
-        };
-        Some(format!("{} {runs}; it imports {imports}", loaded.digest()))
+        let versions = self.prepared.versions().into_iter();
+        let mut versions: Vec<String> = versions
+            .filter(|it| it.name == name)
+            .map(|it| it.to_string())
+            .collect();
+        versions.dedup();
+        (!versions.is_empty()).then(|| versions.join("; "))
     }
 
     /// True when it serves, and has once had every plugin that its snapshot named.
@@ -131,11 +131,11 @@ impl Gateway {
 
     /// How plugins fare, by the plugin's name: what a status should say beside `Programmed`.
     pub fn health(&self) -> Vec<(String, Health)> {
-        let plugins = self.prepared.plugins();
-        let looping = plugins.filter(|(_, it)| it.is_crash_looping());
-        let mut health: Vec<_> = looping
-            .map(|(name, _)| (name.to_owned(), Health::CrashLoop))
-            .collect();
+        let versions = self.prepared.versions();
+        let looping = versions.iter().filter(|it| it.loaded.is_crash_looping());
+        let mut looping: Vec<_> = looping.map(|it| it.name.to_owned()).collect();
+        looping.dedup();
+        let mut health: Vec<_> = looping.into_iter().map(|it| (it, Health::CrashLoop)).collect();
         let shadows = self.prepared.shadows();
         health.extend(shadows.map(|(name, it)| (name.to_owned(), Health::Shadow(it.summary()))));
         for (_, task) in &self.tasks {
@@ -143,7 +143,9 @@ impl Gateway {
                 health.push((task.plugin().to_owned(), Health::Background(failing.to_string())));
             }
         }
-        for (name, _) in self.prepared.plugins() {
+        let mut names: Vec<_> = versions.iter().map(|it| it.name).collect();
+        names.dedup();
+        for name in names {
             if let Some(why) = self.prepared.staleness(name) {
                 health.push((name.to_owned(), Health::Stale(why.to_owned())));
             }

@@ -3,22 +3,25 @@
 //!
 //! A filter that cannot be made keeps its last good generation; one without stands broken in its place.
 
+mod generation;
+mod load;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use weir_artifact::Digest;
 use weir_filter::{Configured, FailureReason};
-use weir_model::{
-    BackendTarget, ChainFilter, FilterIndex, Plugin, PluginIndex, PluginSource, Rollout, Snapshot,
-};
-use weir_runtime::{Background, Configuration, LoadedPlugin, Runtime};
+use weir_model::{BackendTarget, ChainFilter, FilterIndex, Plugin, PluginIndex, Snapshot};
+use weir_runtime::{Background, LoadedPlugin, Runtime};
 
-use crate::broken::Broken;
-use crate::shadow::{Shadow, ShadowFilter};
-use crate::source::{Arrived, reason, request};
+use crate::shadow::Shadow;
+use crate::source::Arrived;
 use crate::{Failure, Subject};
+
+pub(crate) use generation::MadeOf;
+use generation::{Generation, Role, Standing, Version, generation};
+use load::load;
 
 /// The components embedded in the gateway, by name.
 pub type Builtins = HashMap<&'static str, &'static [u8]>;
@@ -26,6 +29,7 @@ pub type Builtins = HashMap<&'static str, &'static [u8]>;
 /// What is loaded, keyed by what it was loaded from: an unchanged part is used again, instances and all.
 #[derive(Default)]
 pub(crate) struct Prepared {
+    /// What the snapshot names, whether or not a filter could be made of it.
     plugins: HashMap<(Plugin, Digest), Arc<LoadedPlugin>>,
     /// By the filter's name.
     generations: HashMap<String, Generation>,
@@ -37,22 +41,8 @@ pub(crate) struct Prepared {
     stale: Vec<(String, String)>,
 }
 
-/// What a filter was made of, and what came of it.
-#[derive(Clone)]
-struct Generation {
-    made_of: MadeOf,
-    made: Configured,
-    /// Why it only fails, when there never was a good one.
-    broken: Option<(FailureReason, String)>,
-    /// A newer one that runs beside it.
-    shadow: Option<(MadeOf, Arc<ShadowFilter>)>,
-}
-
 /// Background work that is to begin, and what its filter is made of.
 pub(crate) type Begin = Vec<(MadeOf, Background)>;
-
-/// What a generation is made of: it lives as long as this stays the same.
-pub(crate) type MadeOf = (ChainFilter, Plugin, Option<Digest>);
 
 /// Where a snapshot's parts come from.
 pub(crate) struct Supply<'a> {
@@ -62,19 +52,25 @@ pub(crate) struct Supply<'a> {
 }
 
 impl Prepared {
-    /// What is loaded, by the plugin's name.
-    pub(crate) fn plugins(&self) -> impl Iterator<Item = (&str, &LoadedPlugin)> {
-        self.plugins
-            .iter()
-            .map(|((plugin, _), loaded)| (plugin.name.as_str(), &**loaded))
+    /// The plugins that run, by name, live ones first; and those that were loaded although no filter runs them.
+    pub(crate) fn versions(&self) -> Vec<Version<'_>> {
+        let mut versions: Vec<_> = self.generations.values().flat_map(Generation::versions).collect();
+        for ((plugin, _), loaded) in &self.plugins {
+            if !versions.iter().any(|it| it.name == plugin.name) {
+                versions.push(Version {
+                    name: &plugin.name,
+                    loaded,
+                    standing: Standing::Idle,
+                });
+            }
+        }
+        versions.sort_unstable_by_key(|it| (it.name, it.standing, it.loaded.digest()));
+        versions
     }
 
     /// The newer generations that run beside the live ones, by the plugin's name.
     pub(crate) fn shadows(&self) -> impl Iterator<Item = (&str, &Shadow)> {
-        self.generations
-            .values()
-            .filter_map(|it| it.shadow.as_ref())
-            .map(|((_, plugin, _), shadow)| (plugin.name.as_str(), shadow.report()))
+        self.generations.values().filter_map(Generation::shadow)
     }
 
     /// True when a live generation is made of this.
@@ -89,14 +85,26 @@ impl Prepared {
         found.map(|(_, why)| why.as_str())
     }
 
-    /// True when the same filters run as before.
+    /// True when the same filters run as before, and the same background work.
     pub(crate) fn same_filters(&self, other: &Self) -> bool {
-        self.in_order.len() == other.in_order.len()
+        // Work alone is nothing in a chain that could be told from other work.
+        let mut work = self.generations.values().filter(|it| it.is_work_alone());
+        work.all(|it| other.lives(&it.made_of))
+            && self.in_order.len() == other.in_order.len()
             && self
                 .in_order
                 .iter()
                 .zip(&other.in_order)
                 .all(|(one, other)| is_same(one, other))
+    }
+
+    /// A plugin that is loaded from these bytes already.
+    fn loaded(&self, plugin: &Plugin, digest: Digest) -> Option<&Arc<LoadedPlugin>> {
+        let named = self.plugins.get(&(plugin.clone(), digest));
+        named.or_else(|| {
+            let mut generations = self.generations.values();
+            generations.find_map(|it| it.loaded(plugin, digest))
+        })
     }
 }
 
@@ -171,7 +179,7 @@ pub(crate) fn prepare(snapshot: &Snapshot, supply: &Supply<'_>, previous: &Prepa
             continue;
         };
         let before = previous.generations.get(&filter.name);
-        let good = before.filter(|it| it.broken.is_none());
+        let good = before.filter(|it| it.is_good());
         let made = match loaded {
             Ok((digest, ready)) => {
                 let wanted = (filter.clone(), plugin.clone(), Some(*digest));
@@ -229,106 +237,6 @@ fn refuse_misplaced(snapshot: &Snapshot, prepared: &mut Prepared, previous: &Pre
     }
 }
 
-impl Generation {
-    /// What stands where a filter or handler cannot be made.
-    fn broken(
-        filter: &ChainFilter,
-        plugin: &Plugin,
-        role: Role,
-        why: (FailureReason, String),
-        runtime: &Runtime,
-    ) -> Self {
-        let telemetry = runtime.telemetry(&plugin.name).filter(&filter.name);
-        let (reason, message) = why.clone();
-        let broken = Arc::new(Broken::new(filter.name.clone(), reason, message, telemetry));
-        Self {
-            made_of: (filter.clone(), plugin.clone(), None),
-            made: match role {
-                Role::Filter => Configured::Filter(broken),
-                Role::Handler => Configured::Handler(broken),
-            },
-            broken: Some(why),
-            shadow: None,
-        }
-    }
-
-    /// True when the same filter could not be made before either, for the same reason.
-    fn is_broken_by(&self, filter: &ChainFilter, plugin: &Plugin, why: &(FailureReason, String)) -> bool {
-        let (made_of, made_from, _) = &self.made_of;
-        self.broken.as_ref() == Some(why) && made_of == filter && made_from == plugin
-    }
-
-    /// What stands in the chain.
-    fn running(&self) -> Configured {
-        match &self.shadow {
-            Some((_, shadow)) => Configured::Filter(Arc::clone(shadow) as _),
-            None => self.made.clone(),
-        }
-    }
-}
-
-/// The generation that a filter is to have: the one it has, a new one, or the one it has with a new one beside it.
-fn generation(
-    wanted: MadeOf,
-    role: Role,
-    plugin: &LoadedPlugin,
-    before: Option<&Generation>,
-    begin: &mut Begin,
-) -> Result<Generation, Failure> {
-    let failed = |error: weir_runtime::LoadError| Failure {
-        subject: subject(&wanted.0, &wanted.1),
-        reason: error.reason(),
-        message: error.to_string(),
-        is_pending: false,
-    };
-    if let Some(before) = before {
-        if before.made_of == wanted {
-            return Ok(Generation {
-                shadow: None,
-                ..before.clone()
-            });
-        }
-        if before
-            .shadow
-            .as_ref()
-            .is_some_and(|(made_of, _)| *made_of == wanted)
-        {
-            return Ok(before.clone());
-        }
-        // A handler makes the response itself: there is nothing to compare before it is there.
-        if let (Rollout::Shadow, Configured::Filter(live)) = (wanted.1.rollout, &before.made) {
-            let candidate = plugin.shadow(&wanted.0).map_err(failed)?;
-            let shadow = ShadowFilter::new(Arc::clone(live), candidate, plugin.telemetry());
-            return Ok(Generation {
-                shadow: Some((wanted, Arc::new(shadow))),
-                ..before.clone()
-            });
-        }
-    }
-    let made = match role {
-        Role::Handler => Configured::Handler(plugin.handler(&wanted.0).map_err(failed)?),
-        Role::Filter => {
-            let Configuration { filter, background } = plugin.configure(&wanted.0).map_err(failed)?;
-            begin.extend(background.map(|it| (wanted.clone(), it)));
-            filter
-        }
-    };
-    Ok(Generation {
-        made,
-        made_of: wanted,
-        broken: None,
-        shadow: None,
-    })
-}
-
-/// What a rule makes of a plugin.
-#[derive(Clone, Copy)]
-enum Role {
-    Filter,
-    /// It is a backend.
-    Handler,
-}
-
 /// The filters that rules name as their backends.
 fn handlers(snapshot: &Snapshot) -> HashSet<FilterIndex> {
     let backends = snapshot.routes.iter().flat_map(|route| &route.backends);
@@ -355,67 +263,4 @@ fn subject(filter: &ChainFilter, plugin: &Plugin) -> Subject {
         plugin: plugin.name.clone(),
         origin: filter.origin.clone(),
     }
-}
-
-fn load(
-    plugin: &Plugin,
-    supply: &Supply<'_>,
-    previous: &Prepared,
-) -> Result<(Digest, Arc<LoadedPlugin>), Failure> {
-    let failed = |reason, message, is_pending| Failure {
-        subject: Subject::Plugin(plugin.name.clone()),
-        reason,
-        message,
-        is_pending,
-    };
-    let (bytes, digest) =
-        bytes(plugin, supply).map_err(|(reason, message, is_pending)| failed(reason, message, is_pending))?;
-    if let Some(known) = previous.plugins.get(&(plugin.clone(), digest)) {
-        return Ok((digest, Arc::clone(known)));
-    }
-    let loaded = supply
-        .runtime
-        .load(plugin, &bytes)
-        .map_err(|error| failed(error.reason(), error.to_string(), false))?;
-    tracing::info!(plugin = plugin.name, digest = loaded.digest(), "plugin loaded");
-    Ok((digest, loaded))
-}
-
-/// The bytes of a plugin and their digest, or why they are not there and whether they may still come.
-fn bytes(plugin: &Plugin, supply: &Supply<'_>) -> Result<(Bytes, Digest), (FailureReason, String, bool)> {
-    match &plugin.source {
-        PluginSource::Builtin(name) => match supply.builtins.get(name.as_str()) {
-            Some(bytes) => Ok((Bytes::from_static(bytes), Digest::of(bytes))),
-            None => Err((
-                FailureReason::Missing,
-                format!(
-                    "plugin {}: no built-in {name:?}; there are {}",
-                    plugin.name,
-                    names(supply.builtins)
-                ),
-                false,
-            )),
-        },
-        PluginSource::File(path) => {
-            let problem =
-                |reason, problem: String| (reason, format!("plugin {}: {problem}", plugin.name), false);
-            let wrong = |it| problem(FailureReason::Load, it);
-            let Some(request) = request(plugin).map_err(wrong)? else {
-                return Err(wrong(format!("{} is no file", path.display())));
-            };
-            let read = tokio::runtime::Handle::current().block_on(supply.arrived.fetcher.fetch(&request));
-            read.map(|it| (it.bytes, it.digest))
-                .map_err(|error| problem(reason(&error), error.to_string()))
-        }
-        PluginSource::Http(_) | PluginSource::Oci(_) => match supply.arrived.remote(plugin) {
-            Ok(artifact) => Ok((artifact.bytes, artifact.digest)),
-            Err(error) => Err((error.reason, error.to_string(), error.is_pending)),
-        },
-    }
-}
-
-fn names(builtins: &Builtins) -> String {
-    let mut names: Vec<_> = builtins.keys().copied().collect();
-    names.sort_unstable();
-    names.join(", ")
 }

@@ -13,14 +13,16 @@ use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 use weir_filter::{
-    Action, Call, Exchange, Filter, FilterError, Finished, Kept, Phase, Phases, Progress, Waiting,
+    Action, Call, Exchange, FailureReason, Filter, FilterError, Finished, Kept, Phase, Phases, Progress,
+    Waiting,
 };
 use weir_telemetry::{Comparison, PluginTelemetry};
 
 use compare::{Outcome, differences};
 use replay::Recorder;
 
-/// Phases of one exchange that may wait for the shadow; what comes after them is not compared.
+/// Phases of one exchange that may wait for the shadow. When there are more, the rest of the exchange is not compared:
+/// a shadow that missed one would decide otherwise for that alone.
 const MAX_BEHIND: usize = 16;
 
 /// Differences that are kept as examples, and how long each may be.
@@ -51,7 +53,8 @@ struct Seen {
 /// What a shadowed filter keeps of an exchange.
 struct Session {
     live: Option<Kept>,
-    shadow: mpsc::Sender<Seen>,
+    /// `None` when the shadow was too far behind.
+    shadow: Option<mpsc::Sender<Seen>>,
 }
 
 impl ShadowFilter {
@@ -107,6 +110,10 @@ impl Filter for ShadowFilter {
         self.live.makes_callouts()
     }
 
+    fn count_failure(&self, reason: FailureReason) {
+        self.live.count_failure(reason);
+    }
+
     fn call(&self, call: Call, cx: &mut Context<'_>) -> Progress {
         let Call {
             phase,
@@ -116,17 +123,9 @@ impl Filter for ShadowFilter {
         let session = kept.and_then(Kept::take::<Session>);
         let (live_kept, shadow) = match session {
             Some(Session { live, shadow }) => (live, shadow),
-            None => (None, self.session()),
+            None => (None, Some(self.session())),
         };
-        let before = exchange.fork();
-        let recorder = exchange.callouts.take().map(Recorder::new);
-        exchange.callouts = recorder.as_ref().map(|it| Arc::clone(it) as _);
-        let pair = Pair {
-            before,
-            recorder,
-            phase: phase.clone(),
-            shadow,
-        };
+        let pair = Pair(shadow.map(|shadow| Watched::begin(&mut exchange, phase.clone(), shadow)));
         if !self.live.phases().contains(phase.flag()) {
             let finished = Finished {
                 exchange,
@@ -150,8 +149,11 @@ impl Filter for ShadowFilter {
     }
 }
 
-/// A live call whose end the shadow waits for.
-struct Pair {
+/// A live call, and what of it the shadow waits for, if it still follows.
+struct Pair(Option<Watched>);
+
+/// The half of a phase that is known before the live filter has run.
+struct Watched {
     before: Exchange,
     recorder: Option<Arc<Recorder>>,
     phase: Phase,
@@ -160,7 +162,34 @@ struct Pair {
 
 impl Pair {
     /// Hands what the live filter did over to the shadow.
-    fn finish(mut self, mut finished: Finished) -> Finished {
+    fn finish(self, mut finished: Finished) -> Finished {
+        let shadow = self.0.and_then(|it| it.hand_over(&mut finished));
+        Finished {
+            kept: Some(Kept::new(Session {
+                live: finished.kept,
+                shadow,
+            })),
+            ..finished
+        }
+    }
+}
+
+impl Watched {
+    /// From here on the exchange is the live filter's.
+    fn begin(exchange: &mut Exchange, phase: Phase, shadow: mpsc::Sender<Seen>) -> Self {
+        let before = exchange.fork();
+        let recorder = exchange.callouts.take().map(Recorder::new);
+        exchange.callouts = recorder.as_ref().map(|it| Arc::clone(it) as _);
+        Self {
+            before,
+            recorder,
+            phase,
+            shadow,
+        }
+    }
+
+    /// The way to the shadow, while it follows: live traffic does not wait for one that is too far behind.
+    fn hand_over(mut self, finished: &mut Finished) -> Option<mpsc::Sender<Seen>> {
         if let Some(recorder) = &self.recorder {
             finished.exchange.callouts = Some(recorder.inner());
             self.before.callouts = Some(recorder.replay());
@@ -170,15 +199,7 @@ impl Pair {
             phase: self.phase,
             before: self.before,
         };
-        // A shadow that is too far behind misses this phase: live traffic does not wait for it.
-        let _ = self.shadow.try_send(seen);
-        Finished {
-            kept: Some(Kept::new(Session {
-                live: finished.kept,
-                shadow: self.shadow,
-            })),
-            ..finished
-        }
+        self.shadow.try_send(seen).is_ok().then_some(self.shadow)
     }
 }
 
@@ -202,7 +223,7 @@ impl Waiting for WaitingPair {
 
     fn abandon(self: Box<Self>) -> Exchange {
         let mut exchange = self.call.map(Waiting::abandon).unwrap_or_default();
-        if let Some(recorder) = self.pair.and_then(|it| it.recorder) {
+        if let Some(recorder) = self.pair.and_then(|it| it.0).and_then(|it| it.recorder) {
             exchange.callouts = Some(recorder.inner());
         }
         exchange
@@ -310,3 +331,6 @@ impl Shadow {
 fn reason(error: &FilterError) -> String {
     format!("it fails: {}", error.reason)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! What a filter did to an exchange, and how two such outcomes differ, in words that hold no secrets.
+//! What a filter did to an exchange, and how two such outcomes differ. The words are for a status that many may read,
+//! so they hold no query, no body, and no value of a field that looks like a secret.
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
@@ -10,6 +11,8 @@ use super::reason;
 pub(super) struct Outcome {
     action: String,
     request: String,
+    /// Compared, and never shown.
+    query: Option<String>,
     request_fields: HeaderMap,
     status: Option<u16>,
     response_fields: HeaderMap,
@@ -24,13 +27,17 @@ pub(super) struct Outcome {
 const MAX_DIFFERENCES: usize = 4;
 const MAX_VALUE: usize = 60;
 
-/// Fields whose values are not shown.
-const SECRET: [&str; 5] = [
+/// Fields with one of these in their names do not show their values.
+const SECRET: [&str; 9] = [
     "authorization",
-    "proxy-authorization",
     "cookie",
-    "set-cookie",
-    "x-api-key",
+    "token",
+    "secret",
+    "api-key",
+    "apikey",
+    "password",
+    "session",
+    "credential",
 ];
 
 impl Outcome {
@@ -41,7 +48,8 @@ impl Outcome {
                 Ok(action) => name(action),
                 Err(error) => reason(error),
             },
-            request: format!("{} {}", request.method, request.path_and_query()),
+            request: format!("{} {}", request.method, request.uri.path()),
+            query: request.uri.query().map(str::to_owned),
             request_fields: request.headers.clone(),
             status: exchange.response.status.map(|it| it.as_u16()),
             response_fields: exchange.response.headers.clone(),
@@ -59,6 +67,7 @@ pub(super) fn differences(live: &Outcome, candidate: &Outcome) -> Vec<String> {
     let mut list = List::default();
     list.values("action", &live.action, &candidate.action);
     list.values("request", &live.request, &candidate.request);
+    list.flag("query", live.query == candidate.query);
     list.fields("request", &live.request_fields, &candidate.request_fields);
     let status = |it: Option<u16>| it.map_or_else(|| "none".to_owned(), |it| it.to_string());
     list.values("status", &status(live.status), &status(candidate.status));
@@ -123,7 +132,7 @@ fn shown(name: &HeaderName, fields: &HeaderMap) -> String {
     if values.is_empty() {
         return "(none)".to_owned();
     }
-    if SECRET.contains(&name.as_str()) || values.iter().any(|it| it.is_sensitive()) {
+    if is_secret(name) || values.iter().any(|it| it.is_sensitive()) {
         return "(secret)".to_owned();
     }
     let text: Vec<_> = values
@@ -131,6 +140,11 @@ fn shown(name: &HeaderName, fields: &HeaderMap) -> String {
         .map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned())
         .collect();
     format!("{:?}", cut(&text.join(", ")))
+}
+
+/// Names are lower-case.
+fn is_secret(name: &HeaderName) -> bool {
+    SECRET.iter().any(|part| name.as_str().contains(part))
 }
 
 fn cut(text: &str) -> String {
@@ -203,6 +217,44 @@ mod tests {
                 "request field x-a \"1\" became (none)",
                 "status \"200\" became \"403\"",
             ]
+        );
+    }
+
+    #[test]
+    fn fields_whose_names_tell_of_a_secret_do_not_show_it() {
+        let with = |name: &'static str, value: &str| {
+            let value = HeaderValue::try_from(value).unwrap();
+            outcome(|it| drop(it.request.headers.insert(name, value)))
+        };
+        for name in [
+            "set-cookie",
+            "proxy-authorization",
+            "x-api-key",
+            "x-apikey",
+            "x-auth-token",
+            "x-amz-security-token",
+            "x-client-secret",
+            "x-password",
+            "x-session-id",
+            "x-credentials",
+        ] {
+            assert_eq!(
+                differences(&with(name, "old"), &with(name, "new")),
+                [format!("request field {name} (secret) became (secret)")]
+            );
+        }
+    }
+
+    #[test]
+    fn a_query_is_compared_and_not_shown() {
+        let asks = |target: &'static str| outcome(|it| assert!(it.request.set_path_and_query(target)));
+        assert_eq!(
+            differences(&asks("/a?key=old"), &asks("/a?key=new")),
+            ["query differs"]
+        );
+        assert_eq!(
+            differences(&asks("/a?key=old"), &asks("/b?key=old")),
+            ["request \"GET /a\" became \"GET /b\""]
         );
     }
 }

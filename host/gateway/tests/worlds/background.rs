@@ -2,14 +2,12 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use weir_filter::FailureReason;
 use weir_gateway::BackgroundHealth;
 use weir_harness::{Origin, eventually};
-use weir_model::Limits;
 
-use crate::site::{Site, Wanted};
+use crate::site::{Site, Wanted, stored};
 
 /// A backend that serves the key of the moment; none while it is empty.
 fn keys(key: &Arc<Mutex<&'static str>>) -> Origin {
@@ -26,9 +24,7 @@ fn status(site: &Site, key: &str) -> u16 {
 }
 
 fn ticks(site: &Site, plugin: &str, key: &str) -> Option<u32> {
-    let namespace = site.store.namespace(plugin, Limits::DEFAULT.kv_bytes);
-    let entry = namespace.get(key, Instant::now())?;
-    String::from_utf8_lossy(&entry.value).parse().ok()
+    stored(&site.store, plugin, key)
 }
 
 #[test]

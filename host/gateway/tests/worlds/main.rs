@@ -1,4 +1,4 @@
-//! Components of the worlds beside exchanges, in a real fleet on real sockets.
+//! Components of the worlds beside exchanges, in a real fleet on real sockets; and gateways whose plugins change.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,4 +9,5 @@
 
 mod background;
 mod connection;
+mod replaced;
 mod site;

@@ -6,6 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use weir_gateway::{BackgroundTask, BackgroundThread};
 use weir_harness::Client;
@@ -40,7 +41,7 @@ pub(crate) struct Wanted<'a> {
 
 /// Keeps what is written.
 #[derive(Debug, Default)]
-struct Records(Mutex<Vec<String>>);
+pub(crate) struct Records(Mutex<Vec<String>>);
 
 struct Opener(Arc<Records>);
 
@@ -62,21 +63,14 @@ impl Site {
     pub(crate) fn new() -> Self {
         let store = Arc::new(Store::new());
         let records = Arc::<Records>::default();
-        let runtime = Runtime::new(RuntimeConfig {
-            engine: EngineConfig::small(),
-            cache_dir: None,
-            sinks: Arc::new(Opener(Arc::clone(&records))),
-            environment: Arc::new(HashMap::new()),
-            store: Arc::clone(&store),
-            registry: Registry::new(),
-        });
+        let runtime = runtime(&store, Arc::clone(&records));
         let config = FleetConfig {
             workers: 1,
             ..FleetConfig::default()
         };
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Self {
-            runtime: runtime.unwrap(),
+            runtime,
             tokio: tokio.unwrap(),
             fleet: Fleet::start(&config).unwrap(),
             thread: BackgroundThread::start().unwrap(),
@@ -126,16 +120,36 @@ impl Site {
     }
 }
 
+/// A runtime that keeps what plugins write and store.
+pub(crate) fn runtime(store: &Arc<Store>, records: Arc<Records>) -> Runtime {
+    let runtime = Runtime::new(RuntimeConfig {
+        engine: EngineConfig::small(),
+        cache_dir: None,
+        sinks: Arc::new(Opener(records)),
+        environment: Arc::new(HashMap::new()),
+        store: Arc::clone(store),
+        registry: Registry::new(),
+    });
+    runtime.unwrap()
+}
+
+/// A number that a plugin stored.
+pub(crate) fn stored(store: &Store, plugin: &str, key: &str) -> Option<u32> {
+    let namespace = store.namespace(plugin, Limits::DEFAULT.kv_bytes);
+    let entry = namespace.get(key, Instant::now())?;
+    String::from_utf8_lossy(&entry.value).parse().ok()
+}
+
 fn listen() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
-fn guest(name: &str) -> Vec<u8> {
+pub(crate) fn guest(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/wasm/tests/{name}.wasm"));
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins`", path.display()))
 }
 
-fn snapshot(origin: SocketAddr, wanted: &[Wanted<'_>]) -> Snapshot {
+pub(crate) fn snapshot(origin: SocketAddr, wanted: &[Wanted<'_>]) -> Snapshot {
     let mut clusters = vec![cluster("origin".to_owned(), origin)];
     let (mut plugins, mut filters) = (Vec::new(), Vec::new());
     for (at, wanted) in wanted.iter().enumerate() {
