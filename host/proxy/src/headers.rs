@@ -40,8 +40,8 @@ pub(crate) fn admit(head: &mut request::Parts) -> Result<(), Refusal> {
 #[derive(Default)]
 struct Seen {
     hosts: usize,
-    /// The last one is.
-    host_is_valid: bool,
+    /// One of them at least is.
+    host_is_malformed: bool,
     codings: usize,
     /// Some that belong to one connection.
     hop_by_hop: bool,
@@ -54,7 +54,7 @@ impl Seen {
         for (name, value) in headers {
             if *name == header::HOST {
                 seen.hosts += 1;
-                seen.host_is_valid = valid_host(value.as_bytes());
+                seen.host_is_malformed |= !valid_host(value.as_bytes());
             } else if *name == header::TRANSFER_ENCODING {
                 seen.codings += 1;
                 seen.hop_by_hop = true;
@@ -150,35 +150,39 @@ fn remove_nominated(headers: &mut HeaderMap) {
     }
 }
 
-/// Absolute-form targets overrule `host` (RFC 9112 §3.2.2); then there must be exactly one valid host.
+/// There must be exactly one valid `host` (RFC 9112 §3.2), whatever form the target has: who is before us may have
+/// read that field. Then an absolute-form target overrules it (§3.2.2).
 fn settle_host(head: &mut request::Parts, seen: &Seen) -> Result<(), Refusal> {
-    if let Some(authority) = head.uri.authority() {
-        let host = authority.as_str().rsplit('@').next().unwrap_or_default();
-        let host =
-            HeaderValue::try_from(host).map_err(|_| (Reason::BadRequest, "malformed request target"))?;
-        let is_valid = valid_host(host.as_bytes());
-        head.headers.insert(header::HOST, host);
-        let path = head
-            .uri
-            .path_and_query()
-            .cloned()
-            .unwrap_or_else(|| PathAndQuery::from_static("/"));
-        head.uri = Uri::from(path);
-        return is_valid.then_some(()).ok_or(MALFORMED_HOST);
-    }
     match seen.hosts {
-        1 if seen.host_is_valid => Ok(()),
-        1 => Err(MALFORMED_HOST),
         0 if head.version == Version::HTTP_10 => {
             // Upstream it becomes an HTTP/1.1 request, which has the field even when it is empty (§3.2).
             head.headers.insert(header::HOST, HeaderValue::from_static(""));
-            Ok(())
         }
-        0 => Err((Reason::BadRequest, "the Host header is missing")),
-        _ => Err((Reason::BadRequest, "more than one Host header")),
+        0 => return Err((Reason::BadRequest, "the Host header is missing")),
+        1 if seen.host_is_malformed => return Err(MALFORMED_HOST),
+        1 => {}
+        _ => return Err((Reason::BadRequest, "more than one Host header")),
     }
+    settle_authority(head)
 }
 
+/// Makes an absolute-form target origin form; its authority becomes the host.
+fn settle_authority(head: &mut request::Parts) -> Result<(), Refusal> {
+    let Some(authority) = head.uri.authority() else {
+        return Ok(());
+    };
+    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+    if !valid_host(host.as_bytes()) {
+        return Err(MALFORMED_HOST);
+    }
+    let host = HeaderValue::try_from(host).map_err(|_| MALFORMED_TARGET)?;
+    head.headers.insert(header::HOST, host);
+    let path = head.uri.path_and_query().cloned();
+    head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    Ok(())
+}
+
+const MALFORMED_TARGET: Refusal = (Reason::BadRequest, "malformed request target");
 const MALFORMED_HOST: Refusal = (Reason::BadRequest, "the Host header is malformed");
 
 /// Removes dot segments (RFC 3986 §5.2.4), written out or percent-encoded: `/public/../admin` must not pass
@@ -212,9 +216,7 @@ fn settle_path(head: &mut request::Parts) -> Result<(), Refusal> {
     }
     let query = head.uri.query().map(|it| format!("?{it}")).unwrap_or_default();
     let settled = format!("/{}{query}", kept.join("/"));
-    head.uri = settled
-        .parse()
-        .map_err(|_| (Reason::BadRequest, "malformed request target"))?;
+    head.uri = settled.parse().map_err(|_| MALFORMED_TARGET)?;
     Ok(())
 }
 
@@ -268,17 +270,30 @@ mod tests {
     #[test]
     fn a_request_needs_exactly_one_valid_host() {
         let check = |hosts: &[&str], expect: Result<(), Reason>| {
-            let request = hosts
-                .iter()
-                .fold(Request::get("/"), |request, host| request.header("host", *host));
-            assert_eq!(admitted(request).map(|_| ()), expect, "{hosts:?}");
+            for target in ["/", "http://real.example/"] {
+                let request = hosts.iter().fold(Request::get(target), |request, host| {
+                    request.header("host", *host)
+                });
+                assert_eq!(admitted(request).map(|_| ()), expect, "{target} {hosts:?}");
+            }
         };
         check(&["a.example"], Ok(()));
         check(&["[::1]:80"], Ok(()));
         check(&[], Err(Reason::BadRequest));
         check(&["a", "a"], Err(Reason::BadRequest));
+        check(&["a/b", "a"], Err(Reason::BadRequest));
         check(&["a/b"], Err(Reason::BadRequest));
         check(&["a b"], Err(Reason::BadRequest));
+    }
+
+    #[test]
+    fn an_old_request_may_lack_the_host_and_gets_that_of_its_target() {
+        let check = |target: &str, expect: &str| {
+            let head = admitted(Request::get(target).version(Version::HTTP_10)).unwrap();
+            assert_eq!(head.headers["host"], expect, "{target}");
+        };
+        check("/", "");
+        check("http://real.example/", "real.example");
     }
 
     #[test]

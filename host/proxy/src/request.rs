@@ -57,7 +57,7 @@ pub(crate) async fn handle(
         Ok(()) => forward(&flow, body).await,
         Err(reply) => Err(reply),
     };
-    let answer = answer.unwrap_or_else(|reply| replied(&flow, reply));
+    let answer = answer.unwrap_or_else(|reply| replied(&flow, *reply));
     let answer = response_phases(&flow, answer).await;
     finish(&flow, answer)
 }
@@ -253,12 +253,12 @@ fn take_over(flow: &Rc<Flow>, answer: Answer) -> ResponseBody {
 }
 
 /// Takes a reply made here into the exchange, in place of any other response.
-fn replied(flow: &Rc<Flow>, reply: Box<Reply>) -> ResponseBody {
+fn replied(flow: &Rc<Flow>, reply: Reply) -> ResponseBody {
     let Reply {
         status,
         headers,
         body,
-    } = *reply;
+    } = reply;
     flow.with(|exchange| {
         exchange.response.status = Some(status);
         exchange.response.headers = headers;
@@ -279,7 +279,7 @@ async fn response_phases(flow: &Rc<Flow>, mut body: ResponseBody) -> ResponseBod
             }
         };
         if let Err(reply) = replaced {
-            body = replied(flow, reply);
+            body = replied(flow, *reply);
         }
     }
 }

@@ -50,10 +50,6 @@ pub(super) struct Sending {
 }
 
 /// What of a body is not encoded yet.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "boxing would cost an allocation per request, and a connection has only one"
-)]
 enum Source {
     None,
     Passing(Passing<Incoming>),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Runtime;
 use weir_filter::{
-    Action, Call, Chunk, Configured, ConnectionFilter, Exchange, Filter, FilterError, Finished, Handler,
-    Phase, Phases, Progress,
+    Action, Call, Chunk, Configured, ConnectionFilter, Exchange, FailureReason, Filter, FilterError,
+    Finished, Handler, Phase, Phases, Progress,
 };
 use weir_harness::Client;
 use weir_model::route::{PathPattern, RouteMatch};
@@ -270,6 +270,8 @@ impl Filter for Native {
         phases.set(Phases::LOG, self.log.is_some());
         phases
     }
+
+    fn count_failure(&self, _: FailureReason) {}
 
     fn call(&self, call: Call, _: &mut Context<'_>) -> Progress {
         let Call {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use weir_filter::{
-    Action, Call, CalloutRequest, Callouts, Exchange, Filter, FilterError, Finished, Phase, Phases, Progress,
-    Reply, Waiting,
+    Action, Call, CalloutRequest, Callouts, Exchange, FailureReason, Filter, FilterError, Finished, Phase,
+    Phases, Progress, Reply, Waiting,
 };
 
 /// How a phase ends.
@@ -97,6 +97,8 @@ impl Filter for Waits {
     fn makes_callouts(&self) -> bool {
         true
     }
+
+    fn count_failure(&self, _: FailureReason) {}
 
     fn call(&self, call: Call, cx: &mut Context<'_>) -> Progress {
         let lent = Lent(Rc::new(RefCell::new(call.exchange)));
