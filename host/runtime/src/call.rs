@@ -116,7 +116,10 @@ impl<A> Drop for ComponentCall<A> {
     }
 }
 
-/// Not an `async fn`: that would keep each argument twice.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would keep each argument twice"
+)]
 fn drive<W: Work>(
     mut visit: Visit,
     unready: Option<Box<Unready>>,

@@ -107,7 +107,7 @@ impl Drop for Component {
 
 impl Callee {
     fn pool(&self) -> &Pool {
-        self.own_pool.as_ref().unwrap_or(self.code.pool())
+        self.own_pool.as_ref().unwrap_or_else(|| self.code.pool())
     }
 
     fn lease(&self) -> Result<Lease, Fault> {

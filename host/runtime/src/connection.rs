@@ -53,7 +53,7 @@ impl ConnectionFilter for ComponentConnectionFilter {
 
 impl ConnectionWaiting for Calling<ConnectionAction> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionFinished> {
-        Calling::poll(self, cx).map(ConnectionFinished::from)
+        Self::poll(self, cx).map(ConnectionFinished::from)
     }
 
     fn abandon(mut self: Box<Self>) -> Connection {

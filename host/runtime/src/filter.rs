@@ -54,7 +54,7 @@ impl Filter for ComponentFilter {
 
 impl Waiting for Calling<Action> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
-        Calling::poll(self, cx).map(Finished::from)
+        Self::poll(self, cx).map(Finished::from)
     }
 
     fn abandon(mut self: Box<Self>) -> Exchange {

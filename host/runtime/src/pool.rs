@@ -23,6 +23,7 @@ pub(crate) struct Pool {
 
 /// What one worker has of a plugin.
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "an instance moves in and out with every call")]
 struct Own {
     /// The one used last is the last.
     idle: Vec<Box<Instance>>,
