@@ -73,7 +73,7 @@ fn problems(translated: &Translated) -> anyhow::Result<Vec<String>> {
             Ok(snapshot) => {
                 let runtime = match started.take() {
                     Some(runtime) => runtime,
-                    None => plugins::runtime(None, WasmPool::Small, Arc::new(NoSinks), &Registry::new())?,
+                    None => plugins::runtime(None, WasmPool::Default, Arc::new(NoSinks), &Registry::new())?,
                 };
                 let arrived = Arrived::nothing(plugins::fetcher(&Sources::default(), None)?);
                 let failures = check_there(&snapshot, &runtime, &arrived)?;

@@ -14,6 +14,9 @@ use crate::file::is_manifest;
 /// How often files are looked at; a change is noticed after at most two looks.
 const INTERVAL: Duration = Duration::from_millis(200);
 
+/// Looks after which a change is told although something changes each time.
+const PATIENCE: u32 = 10;
+
 /// Looks at a set of files and folders, and tells when something about them is different.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -51,15 +54,19 @@ impl Watch {
     }
 
     /// Waits for a change, and until two looks in a row agree: a tool that writes several files, or one file
-    /// slowly, is let finish. Dropping the future loses nothing.
+    /// slowly, is let finish, but not for ever. Dropping the future loses nothing.
     pub async fn changed(&mut self) {
         let mut last = self.seen.clone();
+        let mut unsettled = 0;
         loop {
             tokio::time::sleep(INTERVAL).await;
             let now = look(self.paths.clone()).await;
-            if now == last && now != self.seen {
-                self.seen = now;
-                return;
+            if now != self.seen {
+                unsettled += 1;
+                if now == last || unsettled >= PATIENCE {
+                    self.seen = now;
+                    return;
+                }
             }
             last = now;
         }
@@ -117,6 +124,28 @@ mod tests {
         watch.follow(vec![path]).await;
         act();
         tokio::time::timeout(INTERVAL * 8, watch.changed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_file_that_never_rests_keeps_no_change_from_being_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.conf");
+        fs::write(&file, "").unwrap();
+        let mut watch = Watch::new();
+        watch.follow(vec![file.clone()]).await;
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let writer = std::thread::spawn(move || {
+            for number in 0.. {
+                fs::write(&file, format!("{number}")).unwrap();
+                if stopped.recv_timeout(INTERVAL / 10) != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        let told = tokio::time::timeout(INTERVAL * PATIENCE * 2, watch.changed()).await;
+        drop(stop);
+        writer.join().unwrap();
+        assert!(told.is_ok());
     }
 
     #[tokio::test]

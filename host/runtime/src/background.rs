@@ -11,6 +11,7 @@ use weir_model::Isolation;
 use crate::code::Code;
 use crate::component::{Callee, Calling, Leased};
 use crate::export::Part;
+use crate::pool::Pool;
 use crate::state::Use;
 use crate::work::Timer;
 
@@ -25,14 +26,13 @@ pub struct Background {
 
 impl Background {
     pub(crate) fn new(code: Arc<Code>, used: Arc<Use>) -> Self {
-        let pool = code.pool().sibling();
         let callee = Callee {
             keeps: used.isolation == Isolation::Warm,
             code,
             used,
             part: Part::Background,
             // Other filters' work has none of its state.
-            own_pool: Some(pool),
+            own_pool: Some(Pool::default()),
         };
         Self {
             callee: Arc::new(callee),

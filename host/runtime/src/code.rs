@@ -83,18 +83,6 @@ impl Code {
         self.engine.with_room(start).await
     }
 
-    /// The gateway's metrics of the plugin say from now on whether starts of this code wait.
-    pub(crate) fn show_crash_loop(self: &Arc<Self>, used: &Use) {
-        let code = Arc::downgrade(self);
-        let waits = move || code.upgrade().is_some_and(|it| it.waiting() > 0);
-        used.telemetry.watch_crash_loop(waits);
-    }
-
-    /// How many workers delay its starts.
-    pub(crate) fn waiting(&self) -> u32 {
-        self.pool.waiting()
-    }
-
     /// Drops the idle instances of this thread; answers how many there were.
     pub(crate) fn release_idle(&self) -> usize {
         self.pool.release_idle()

@@ -184,7 +184,7 @@ pub enum LoadError {
     },
     /// The memory limit exceeds what the engine's pool can hold.
     #[error(
-        "filter {filter}: the memory limit of {limit} bytes exceeds the engine's largest memory of {largest}"
+        "filter {filter}: limits.memory is {limit} bytes, and this gateway has at most {largest} for an instance; lower it, or run without --wasm-pool small"
     )]
     MemoryLimit {
         /// The filter's name.

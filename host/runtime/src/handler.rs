@@ -98,7 +98,7 @@ impl LoadedPlugin {
             reason: fault.reason,
             message: fault.message,
         })?;
-        self.code.show_crash_loop(&used);
+        used.show_crash_loop();
         let callee = Callee {
             code: Arc::clone(&self.code),
             used,

@@ -19,6 +19,7 @@ use crate::component::Component;
 use crate::connection::ComponentConnectionFilter;
 use crate::export::{Part, World};
 use crate::filter::ComponentFilter;
+use crate::pool::Starts;
 use crate::state::{CallLimits, Effect, Use};
 use crate::{Background, EngineConfig, LoadError};
 
@@ -31,6 +32,7 @@ pub struct LoadedPlugin {
     pub(crate) kv: Arc<Namespace>,
     pub(crate) metrics: Arc<PluginMetrics>,
     pub(crate) telemetry: PluginTelemetry,
+    starts: Arc<Starts>,
     /// Shows how much of the store is used.
     pub(crate) _kv_bytes: Probe,
 }
@@ -67,6 +69,7 @@ impl LoadedPlugin {
             metrics: GuestMetrics::for_plugin(&reach.registry, &plugin.name, DEFAULT_SERIES),
             kv,
             telemetry,
+            starts: Arc::default(),
             reach,
         }
     }
@@ -83,7 +86,7 @@ impl LoadedPlugin {
 
     /// True while it fails so often that its starts are delayed.
     pub fn is_crash_looping(&self) -> bool {
-        self.code.waiting() > 0
+        self.starts.are_delayed()
     }
 
     /// What its components are called for.
@@ -166,7 +169,7 @@ impl LoadedPlugin {
             return Ok(Configured::Background);
         }
         let manifest = self.code.try_out(Part::Filter, used)?;
-        self.code.show_crash_loop(used);
+        used.show_crash_loop();
         let keeps = used.isolation == Isolation::Fresh || manifest.keeps;
         let component = Component::new(Arc::clone(&self.code), Arc::clone(used), keeps);
         Ok(match self.code.world {
@@ -194,10 +197,13 @@ impl LoadedPlugin {
                 largest,
             });
         }
-        let telemetry = match effect {
-            Effect::Real => self.telemetry.clone(),
-            // What a shadow does must not look like what clients meet.
-            Effect::None => self.reach.families.plugin(&format!("{} (shadow)", self.name)),
+        let (telemetry, starts) = match effect {
+            Effect::Real => (self.telemetry.clone(), Arc::clone(&self.starts)),
+            // What a shadow does must not look like what clients meet, and its failures must not delay theirs.
+            Effect::None => {
+                let shadow = format!("{} (shadow)", self.name);
+                (self.reach.families.plugin(&shadow), Arc::default())
+            }
         };
         Ok(Use {
             limits: self.limits(filter),
@@ -212,6 +218,7 @@ impl LoadedPlugin {
             metrics: Arc::clone(&self.metrics),
             own_telemetry: telemetry.filter(&filter.name),
             telemetry,
+            starts,
             log: LogLimit::new(limits.log_lines),
             table_elements: usize::try_from(limits.table_elements).unwrap_or(usize::MAX),
             instances: limits.instances,

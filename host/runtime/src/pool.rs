@@ -11,14 +11,27 @@ use weir_filter::FailureReason;
 use crate::backoff::Backoff;
 use crate::fault::Fault;
 use crate::instance::{Instance, Worn};
-use crate::state::Use;
+use crate::state::{Effect, Use};
 
-/// The instances of one plugin.
+/// The instances of one plugin's code.
 #[derive(Default)]
 pub(crate) struct Pool {
     workers: ThreadLocal<RefCell<Own>>,
-    /// Workers on which starting waits.
-    waiting: Arc<AtomicU32>,
+}
+
+/// The starts of one loaded plugin over all workers. Plugins share instances when their bytes are the same, but who
+/// fails makes nobody else wait.
+#[derive(Debug, Default)]
+pub(crate) struct Starts {
+    /// Workers on which they are delayed.
+    delayed_on: AtomicU32,
+}
+
+impl Starts {
+    /// True while the plugin fails so often that its starts are delayed.
+    pub(crate) fn are_delayed(&self) -> bool {
+        self.delayed_on.load(Ordering::Relaxed) > 0
+    }
 }
 
 /// What one worker has of a plugin.
@@ -31,7 +44,8 @@ struct Own {
     leases: Vec<(u32, u32)>,
     /// The largest limit of a filter that was seen.
     most: u32,
-    backoff: Backoff,
+    /// Of each plugin that started an instance here, or failed.
+    backoffs: Vec<(Arc<Starts>, Backoff)>,
 }
 
 /// The right to one instance, and the instance once there is one. It counts among its thread's leases until that
@@ -71,14 +85,6 @@ impl Lease {
 }
 
 impl Pool {
-    /// One with instances of its own for the same plugin: where one waits, the plugin waits.
-    pub(crate) fn sibling(&self) -> Self {
-        Self {
-            workers: ThreadLocal::new(),
-            waiting: Arc::clone(&self.waiting),
-        }
-    }
-
     /// Takes an instance that `fits`, or the right to start one, for a call of `used`, which has so many at most on one
     /// worker. A `fresh` lease always starts one, and throws it away.
     ///
@@ -98,13 +104,15 @@ impl Pool {
         let instance = own.idle.iter().rposition(|it| !fresh && fits(it));
         let instance = instance.map(|at| own.idle.remove(at));
         if instance.is_none() {
-            own.may_start()?;
+            own.may_start(used)?;
             evicted = own.make_room(used.instances);
         }
         own.count_lease(used);
         // What falls with an instance may look at this pool.
         drop(own);
-        recycled(evicted, "limit");
+        if let Some(instance) = evicted {
+            instance.telemetry().recycled("limit");
+        }
         Ok(Lease {
             instance,
             end: End::Open,
@@ -121,7 +129,7 @@ impl Pool {
         let mut own = self.own();
         own.uncount_lease(used);
         if !lease.is_counted {
-            self.count(&mut own, &lease, used);
+            own.count(&lease, used);
         }
         let gone = match lease.end {
             End::Well if !lease.fresh => {
@@ -135,13 +143,16 @@ impl Pool {
         };
         drop(own);
         if let Some(cause) = gone {
-            recycled(lease.instance, cause);
+            // Whose call it was, and not who started the instance.
+            if lease.instance.is_some() {
+                used.telemetry.recycled(cause);
+            }
         }
     }
 
     /// Keeps a lease for the next call of its exchange. How the last one ended counts now.
     pub(crate) fn keep(&self, lease: &mut Lease, used: &Use) {
-        self.count(&mut self.own(), lease, used);
+        self.own().count(lease, used);
         lease.is_counted = true;
         lease.is_kept = true;
         lease.start = None;
@@ -154,55 +165,74 @@ impl Pool {
         idle.len()
     }
 
-    /// How many workers keep failing with this plugin.
-    pub(crate) fn waiting(&self) -> u32 {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
     fn own(&self) -> RefMut<'_, Own> {
         self.workers.get_or_default().borrow_mut()
-    }
-
-    /// Counts how a call ended: failures in a row delay starts, and a success ends the row.
-    fn count(&self, own: &mut Own, lease: &Lease, used: &Use) {
-        if let Some(cost) = lease.start {
-            own.backoff.started(cost);
-        }
-        match lease.end {
-            End::Well | End::Worn(_) => {
-                if own.backoff.failures() > 0 && own.backoff.succeeded() {
-                    self.waiting.fetch_sub(1, Ordering::Relaxed);
-                }
-            }
-            End::Fault => self.count_fault(own, used),
-            End::Open => {}
-        }
-    }
-
-    #[cold]
-    fn count_fault(&self, own: &mut Own, used: &Use) {
-        let begins_waiting = own.backoff.failed(Instant::now());
-        if begins_waiting && self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::warn!(
-                plugin = used.plugin,
-                "it fails again and again: its starts are delayed"
-            );
-        }
     }
 }
 
 impl Drop for Pool {
     /// Whoever waited here waits no more.
     fn drop(&mut self) {
-        let waited = self.workers.iter_mut();
-        let waited = waited.filter_map(|own| own.get_mut().backoff.succeeded().then_some(()));
-        for () in waited {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        for own in self.workers.iter_mut() {
+            for (starts, backoff) in &mut own.get_mut().backoffs {
+                if backoff.succeeded() {
+                    starts.delayed_on.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
         }
     }
 }
 
 impl Own {
+    /// Counts how a call ended: failures in a row delay starts, and a success ends the row.
+    fn count(&mut self, lease: &Lease, used: &Use) {
+        if let Some(cost) = lease.start {
+            self.note(used, |it| it.started(cost));
+        }
+        match lease.end {
+            End::Well | End::Worn(_) => {
+                let failed = self.known_backoff(used).filter(|it| it.failures() > 0);
+                if failed.is_some_and(Backoff::succeeded) {
+                    used.starts.delayed_on.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+            End::Fault => self.count_fault(used),
+            End::Open => {}
+        }
+    }
+
+    #[cold]
+    fn count_fault(&mut self, used: &Use) {
+        let delays = self.note(used, |it| it.failed(Instant::now()));
+        if delays && used.starts.delayed_on.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                plugin = used.plugin,
+                filter = used.filter,
+                shadow = used.effect == Effect::None,
+                "it fails again and again: its starts are delayed"
+            );
+        }
+    }
+
+    fn known_backoff(&mut self, used: &Use) -> Option<&mut Backoff> {
+        let mut all = self.backoffs.iter_mut();
+        let known = all.find(|(of, _)| Arc::ptr_eq(of, &used.starts));
+        known.map(|(_, backoff)| backoff)
+    }
+
+    #[cold]
+    fn note<R>(&mut self, used: &Use, update: impl FnOnce(&mut Backoff) -> R) -> R {
+        if let Some(known) = self.known_backoff(used) {
+            return update(known);
+        }
+        // Those of plugins that are gone have nobody to delay.
+        self.backoffs.retain(|(of, _)| Arc::strong_count(of) > 1);
+        let mut backoff = Backoff::default();
+        let result = update(&mut backoff);
+        self.backoffs.push((Arc::clone(&used.starts), backoff));
+        result
+    }
+
     fn leases_of(&self, used: &Use) -> u32 {
         let slot = used.limits.slot;
         let own = self.leases.iter().find(|(of, _)| *of == slot);
@@ -237,23 +267,20 @@ impl Own {
         (self.idle.len() >= most).then(|| self.idle.remove(0))
     }
 
-    fn may_start(&self) -> Result<(), Fault> {
-        let Some(wait) = self.backoff.wait(Instant::now()) else {
+    fn may_start(&mut self, used: &Use) -> Result<(), Fault> {
+        let Some(backoff) = self.known_backoff(used) else {
+            return Ok(());
+        };
+        let Some(wait) = backoff.wait(Instant::now()) else {
             return Ok(());
         };
         Err(Fault {
             reason: FailureReason::Backoff,
             message: format!(
                 "it failed {} times in a row; it is started again in {wait:?}",
-                self.backoff.failures()
+                backoff.failures()
             ),
         })
-    }
-}
-
-fn recycled(instance: Option<Box<Instance>>, cause: &'static str) {
-    if let Some(instance) = instance {
-        instance.telemetry().recycled(cause);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::budget::CpuBudget;
 use crate::capability::{LogLimit, Sink, Variable};
 use crate::handler::Wasi;
 use crate::limits::MemoryMeter;
+use crate::pool::Starts;
 
 /// One configured use of a plugin: what its calls may reach and use.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Use {
     pub(crate) metrics: Arc<PluginMetrics>,
     pub(crate) telemetry: PluginTelemetry,
     pub(crate) own_telemetry: FilterTelemetry,
+    /// Of its plugin; a shadow has its own.
+    pub(crate) starts: Arc<Starts>,
     pub(crate) log: LogLimit,
     pub(crate) limits: CallLimits,
     pub(crate) table_elements: usize,
@@ -41,6 +44,13 @@ pub(crate) struct Use {
 }
 
 impl Use {
+    /// The gateway's metrics of the plugin say from now on whether its starts are delayed.
+    pub(crate) fn show_crash_loop(&self) {
+        let starts = Arc::downgrade(&self.starts);
+        let delayed = move || starts.upgrade().is_some_and(|it| it.are_delayed());
+        self.telemetry.watch_crash_loop(delayed);
+    }
+
     pub(crate) fn is_dropped(&self) -> bool {
         self.dropped.load(Ordering::Acquire)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_filter::{FailureReason, Filter};
-use weir_model::{Isolation, Plugin};
+use weir_model::{ChainFilter, Isolation, Plugin};
 use weir_runtime::{EngineConfig, LoadError};
 use weir_telemetry::Registry;
 
@@ -103,10 +103,11 @@ fn a_crash_now_and_then_makes_nobody_wait() {
 fn the_end_of_an_exchange_is_no_success() {
     let (runtime, registry) = measured(EngineConfig::small());
     let (plugin, crashing) = custom(&runtime, "crash_loop", "", |_, _| {});
-    let chain = closed_chain([custom(&runtime, "crash_loop", "", |_, filter| {
-        filter.isolation = Isolation::Fresh;
-    })
-    .1]);
+    let fresh = ChainFilter {
+        isolation: Isolation::Fresh,
+        ..chain_filter("")
+    };
+    let chain = closed_chain([plugin.filter(&fresh).unwrap()]);
     let mut run = chain.start(exchange(&[]));
     worker(poll_fn(|cx| chain.poll_request_head(&mut run, cx)));
     crash_until_it_waits(&crashing);
@@ -168,4 +169,26 @@ fn a_plugin_that_crashes_while_it_is_configured_is_refused() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn plugins_of_the_same_bytes_do_not_wait_for_each_other() {
+    let (runtime, _) = measured(EngineConfig::small());
+    let (plugin_a, crashing) = custom(&runtime, "crash_loop", "", |_, _| {});
+    let rename = |plugin: &mut Plugin, _: &mut ChainFilter| plugin.name = "other/copy".to_owned();
+    let (plugin_b, sound) = custom(&runtime, "crash_loop", "", rename);
+    crash_until_it_waits(&crashing);
+    sound.on_request_head(&mut exchange(&[])).unwrap();
+    assert!(plugin_a.is_crash_looping() && !plugin_b.is_crash_looping());
+}
+
+#[test]
+fn a_shadow_that_crashes_delays_only_itself() {
+    let (runtime, registry) = measured(EngineConfig::small());
+    let (plugin, live) = custom(&runtime, "crash_loop", "", |_, _| {});
+    let shadow = plugin.shadow(&chain_filter("")).unwrap();
+    crash_until_it_waits(&shadow);
+    live.on_request_head(&mut exchange(&[])).unwrap();
+    assert!(!plugin.is_crash_looping());
+    assert_eq!(crash_loop(&registry), 0.0);
 }
