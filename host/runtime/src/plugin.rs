@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use weir_filter::{Configured, Filter};
 use weir_kv::{Namespace, Store};
-use weir_model::{Capability, ChainFilter, Isolation, Plugin, Recycle};
+use weir_model::{Capability, ChainFilter, Isolation, Limits, Plugin, Recycle};
 use weir_telemetry::{
     DEFAULT_SERIES, GuestMetrics, PluginFamilies, PluginMetrics, PluginTelemetry, Probe, Registry,
 };
@@ -33,6 +33,9 @@ pub struct LoadedPlugin {
     pub(crate) metrics: Arc<PluginMetrics>,
     pub(crate) telemetry: PluginTelemetry,
     starts: Arc<Starts>,
+    limits: Limits,
+    /// Shows its limits.
+    _limits: Vec<Probe>,
     /// Shows how much of the store is used.
     pub(crate) _kv_bytes: Probe,
 }
@@ -65,11 +68,13 @@ impl LoadedPlugin {
             name: plugin.name.clone(),
             recycle: plugin.recycle,
             code,
+            _limits: shown_limits(&telemetry, &plugin.limits),
             _kv_bytes: telemetry.kv_bytes(move || shown.used()),
             metrics: GuestMetrics::for_plugin(&reach.registry, &plugin.name, DEFAULT_SERIES),
             kv,
             telemetry,
             starts: Arc::default(),
+            limits: plugin.limits,
             reach,
         }
     }
@@ -77,6 +82,11 @@ impl LoadedPlugin {
     /// `sha256:` and the hash of the artifact.
     pub fn digest(&self) -> &str {
         &self.code.digest
+    }
+
+    /// What its filters may use, unless they narrow it.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The interfaces of `weir:policy` that the component imports: what it can do at all.
@@ -206,7 +216,7 @@ impl LoadedPlugin {
             }
         };
         Ok(Use {
-            limits: self.limits(filter),
+            limits: self.call_limits(filter),
             plugin: self.name.clone(),
             filter: filter.name.clone(),
             config: filter.config.clone(),
@@ -229,7 +239,7 @@ impl LoadedPlugin {
         })
     }
 
-    fn limits(&self, filter: &ChainFilter) -> CallLimits {
+    fn call_limits(&self, filter: &ChainFilter) -> CallLimits {
         let limits = &filter.limits;
         let memory = usize::try_from(limits.memory).unwrap_or(usize::MAX);
         let percent = usize::from(self.recycle.memory_percent.clamp(1, 100));
@@ -273,6 +283,27 @@ impl LoadedPlugin {
             })
             .collect()
     }
+}
+
+fn shown_limits(telemetry: &PluginTelemetry, limits: &Limits) -> Vec<Probe> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the page has doubles; limits are far below 2^53 bytes"
+    )]
+    let bytes = |bytes: u64| bytes as f64;
+    [
+        ("memory_bytes", bytes(limits.memory)),
+        ("table_elements", limits.table_elements.into()),
+        ("deadline_seconds", limits.deadline.as_secs_f64()),
+        ("timeout_seconds", limits.timeout.as_secs_f64()),
+        ("body_bytes", bytes(limits.body)),
+        ("instances", limits.instances.into()),
+        ("callouts", limits.callouts.into()),
+        ("log_lines", limits.log_lines.into()),
+        ("kv_bytes", bytes(limits.kv_bytes)),
+    ]
+    .map(|(name, value)| telemetry.limit(name, value))
+    .into()
 }
 
 impl fmt::Debug for LoadedPlugin {

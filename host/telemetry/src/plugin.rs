@@ -32,6 +32,7 @@ struct Families {
     callouts: CounterFamily<2>,
     log_lines_dropped: CounterFamily<1>,
     kv_bytes: ProbeFamily<1>,
+    limits: ProbeFamily<2>,
     shadow: CounterFamily<2>,
     crash_loop: ProbeFamily<1>,
 }
@@ -137,6 +138,11 @@ impl PluginFamilies {
                 "Bytes that a plugin's entries of the key-value store count for in its quota.",
                 ["plugin"],
             )?,
+            limits: registry.probe(
+                "weir_plugin_limit",
+                "What a plugin's filters may use, unless they narrow it.",
+                ["plugin", "limit"],
+            )?,
             shadow: registry.counter(
                 "weir_plugin_shadow_decisions_total",
                 "Decisions of a shadowing generation beside those of the live one.",
@@ -207,6 +213,13 @@ impl PluginTelemetry {
             .0
             .kv_bytes
             .ask([&self.0.plugin], move || bytes() as f64)
+    }
+
+    /// Shows one of the plugin's limits, as long as the answer is kept.
+    #[must_use = "the series ends when this is dropped"]
+    pub fn limit(&self, name: &'static str, value: f64) -> Probe {
+        let limits = &self.0.families.0.limits;
+        limits.ask([&self.0.plugin, name], move || value)
     }
 
     /// A shadowing generation was compared with the live one.

@@ -262,6 +262,7 @@ fn every_metric_is_documented() {
     let filter = plugin.filter("f");
     filter.failed("trap");
     let _kv = plugin.kv_bytes(|| 0);
+    let _limit = plugin.limit("callouts", 16.0);
     let guests = GuestMetrics::for_plugin(&registry, "p", 10);
     guests.add("A", &[], 1).unwrap_err();
     let page = registry.render();
@@ -282,5 +283,5 @@ fn every_metric_is_documented() {
         );
         seen += 1;
     }
-    assert_eq!(seen, 12);
+    assert_eq!(seen, 13);
 }

@@ -146,7 +146,12 @@ impl fmt::Display for Version<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let imports = self.loaded.imports().collect::<Vec<_>>().join(", ");
         let digest = self.loaded.digest();
-        write!(f, "{digest} {}; it imports {imports}", self.standing)
+        let limits = self.loaded.limits();
+        write!(
+            f,
+            "{digest} {}; it imports {imports}; its limits: {limits}",
+            self.standing
+        )
     }
 }
 

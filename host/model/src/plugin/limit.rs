@@ -1,5 +1,6 @@
 //! How much a plugin may use.
 
+use std::fmt;
 use std::time::Duration;
 
 /// What a plugin may use. Of one call unless a field says otherwise.
@@ -42,8 +43,60 @@ impl Limits {
     };
 }
 
+/// As people read them, in the words of the manifests.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "memory {}, tableElements {}, deadline {:?}, timeout {:?}, body {}, instances {}, callouts {}, logLines {}, kv {}",
+            Bytes(self.memory),
+            self.table_elements,
+            self.deadline,
+            self.timeout,
+            Bytes(self.body),
+            self.instances,
+            self.callouts,
+            self.log_lines,
+            Bytes(self.kv_bytes),
+        )
+    }
+}
+
+/// A number of bytes, as a quantity of Kubernetes.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki")];
+        let whole = |(size, _): &(u64, &str)| self.0 > 0 && self.0.is_multiple_of(*size);
+        match units.into_iter().find(whole) {
+            Some((size, unit)) => write!(f, "{}{unit}", self.0 / size),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self::DEFAULT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_read_like_manifests() {
+        let limits = Limits {
+            body: 1500,
+            callouts: 0,
+            ..Limits::DEFAULT
+        };
+        assert_eq!(
+            limits.to_string(),
+            "memory 32Mi, tableElements 20000, deadline 50ms, timeout 10s, body 1500, instances 256, callouts 0, \
+             logLines 100, kv 16Mi"
+        );
     }
 }
