@@ -113,7 +113,7 @@ impl Callee {
     fn lease(&self) -> Result<Lease, Fault> {
         // An instance that is nobody else's is kept by whoever calls, or thrown away.
         let fresh = self.own_pool.is_some() || self.used.isolation == Isolation::Fresh;
-        self.pool().lease(&self.used, fresh, |it| it.fits(&self.used))
+        self.pool().lease(&self.used, fresh)
     }
 
     fn give_back(&self, lease: Lease) {
@@ -241,7 +241,7 @@ impl Leased {
     /// # Errors
     /// When there are enough, or starting has to wait.
     pub(crate) fn without_instance(callee: &Arc<Callee>) -> Result<Self, Fault> {
-        let lease = callee.pool().lease(&callee.used, true, |_| false)?;
+        let lease = callee.pool().lease(&callee.used, true)?;
         Ok(Self {
             callee: Arc::clone(callee),
             lease: Some(lease),

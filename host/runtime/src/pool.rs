@@ -85,23 +85,18 @@ impl Lease {
 }
 
 impl Pool {
-    /// Takes an instance that `fits`, or the right to start one, for a call of `used`, which has so many at most on one
+    /// Takes an instance that fits `used`, or the right to start one, for a call of it, which has so many at most on one
     /// worker. A `fresh` lease always starts one, and throws it away.
     ///
     /// # Errors
     /// `Exhausted` at the limit, `Backoff` when a start would be needed and has to wait.
-    pub(crate) fn lease(
-        &self,
-        used: &Use,
-        fresh: bool,
-        fits: impl Fn(&Instance) -> bool,
-    ) -> Result<Lease, Fault> {
+    pub(crate) fn lease(&self, used: &Use, fresh: bool) -> Result<Lease, Fault> {
         let mut own = self.own();
         let mut evicted = None;
         if own.leases_of(used) >= used.instances {
             return Err(exhausted(used.instances));
         }
-        let instance = own.idle.iter().rposition(|it| !fresh && fits(it));
+        let instance = own.idle.iter().rposition(|it| !fresh && it.fits(used));
         let instance = instance.map(|at| own.idle.remove(at));
         if instance.is_none() {
             own.may_start(used)?;
